@@ -1,0 +1,113 @@
+# Strata: make help
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO     ?= go
+GOARCH ?= $(shell $(GO) env GOARCH)
+CLANG  ?= clang
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINDIR   = $(PREFIX)/bin
+LIBEXEC  = $(PREFIX)/libexec/strata
+DATADIR  = $(PREFIX)/share/strata
+MANDIR   = $(PREFIX)/share/man
+# Podman's hook files have a directory of their own, because CRI-O does not start when it finds one with a precreate stage.
+PODMAN_HOOKS = $(PREFIX)/share/strata/hooks.d
+CRIO_HOOKS   = /usr/share/containers/oci/hooks.d
+
+VERSION := 0.1.0
+COMMIT  := $(shell git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
+STAMP   := -X strata/internal/version.Version=$(VERSION) -X strata/internal/version.Commit=$(COMMIT)
+# The hook and the shim run in every container's start, so they are pure Go. The command line compiles filters with
+# libseccomp, which is linked in.
+PURE    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)'
+WITH_C  := CGO_ENABLED=1 $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w $(STAMP) -linkmode external -extldflags -static'
+
+.PHONY: help
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static binaries into ./bin
+	@mkdir -p bin
+	$(PURE) -o bin/strata-hook ./cmd/strata-hook
+	$(WITH_C) -o bin/strata ./cmd/strata
+
+.PHONY: deps
+deps: ## install what building, the demo and the tests need (Debian, Ubuntu, Fedora)
+	@test/install-packages
+
+.PHONY: generate
+generate: ## make the generated files again: BPF objects, system call tables, manual pages
+	$(GO) generate ./...
+
+.PHONY: check-generated
+check-generated: generate ## fail if the generated files are not what is checked in
+	@git diff --exit-code --stat || { echo 'generated files differ from what is checked in: run make generate and commit'; exit 1; }
+
+.PHONY: install install-podman install-crio install-bin uninstall
+install-bin: build
+	install -D -m 0755 -t $(DESTDIR)$(BINDIR) bin/strata
+	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) bin/strata-hook
+	install -D -m 0644 -t $(DESTDIR)$(DATADIR)/profiles/base profiles/base/runc.json profiles/base/crun.json
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man1 docs/*.1
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man5 docs/*.5
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 docs/*.8
+
+# hook-files FROM TO: put hook files in place with the path of the installed binary in them
+define hook-files
+install -d $(DESTDIR)$(2)
+for file in $(1)/*.json; do \
+	sed 's|@LIBEXEC@|$(LIBEXEC)|g' "$$file" > "$(DESTDIR)$(2)/$$(basename "$$file")"; \
+done
+endef
+
+install: install-podman ## install for Podman (PREFIX, DESTDIR)
+install-podman: install-bin
+	$(call hook-files,hooks.d/podman,$(PODMAN_HOOKS))
+	@echo 'Now name the directory in /etc/containers/containers.conf:'
+	@echo '[engine]'
+	@echo 'hooks_dir = ["/usr/share/containers/oci/hooks.d", "$(PODMAN_HOOKS)"]'
+
+install-crio: install-bin ## install for CRI-O and others that read the default hooks directory
+	$(call hook-files,hooks.d/crio,$(CRIO_HOOKS))
+
+uninstall: ## remove what install and install-crio have put in place
+	rm -f $(DESTDIR)$(BINDIR)/strata
+	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DATADIR)
+	rm -f $(addprefix $(DESTDIR)$(CRIO_HOOKS)/,$(notdir $(wildcard hooks.d/crio/*.json)))
+	rm -f $(foreach n,1 5 8,$(addprefix $(DESTDIR)$(MANDIR)/man$(n)/,$(notdir $(wildcard docs/*.$(n)))))
+
+.PHONY: demo
+demo: deps build ## record a real container, enforce the profile, show what it refuses
+	@test/demo/run
+
+.PHONY: test test-full
+test: deps ## run all tests with the real engines (root)
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout 40m ./...
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./internal/recorder ./cmd/strata-hook
+
+test-full: deps ## the same with the long repetitions (about an hour)
+	STRATA_FULL=1 $(GO) test -count=1 -timeout 180m ./...
+
+.PHONY: bench
+bench: deps build ## measure what hooks and system calls cost, in pairs; writes bench.json
+	$(GO) run ./test/bench -json bench.json
+
+.PHONY: bases
+bases: deps build ## measure again what the runtimes need (profiles/base)
+	$(GO) run ./test/runtimebase -out profiles/base
+
+.PHONY: lint
+lint: ## gofmt, go vet and golangci-lint where it is installed
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo 'golangci-lint is not installed: only gofmt and go vet were run'; fi
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin bench.json
