@@ -1,10 +1,14 @@
 package recorder
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // kernelBTF is where the kernel describes its own types (CONFIG_DEBUG_INFO_BTF).
@@ -43,18 +47,39 @@ var fieldsNeeded = map[uint32][][]field{
 var tracepointsNeeded = []string{"sys_enter", "sys_exit", "task_newtask", "sched_process_exec"}
 
 func readKernelTypes() (*kernelTypes, error) {
-	raw, err := os.ReadFile(kernelBTF)
+	raw, unmap, err := mapBTF()
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrNoBTF
 	}
 	if err != nil {
 		return nil, fmt.Errorf("kernel types: %w", err)
 	}
+	defer unmap()
 	types, err := scanTypes(raw)
 	if err != nil {
 		return nil, fmt.Errorf("kernel types: %s: %w", kernelBTF, err)
 	}
 	return types, nil
+}
+
+// mapBTF gives the kernel's BTF, mapped into memory where the kernel can do that (since 6.16), which saves copying 5 MiB.
+func mapBTF() (raw []byte, unmap func(), err error) {
+	file, err := os.Open(kernelBTF)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	stat, err := file.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err = unix.Mmap(int(file.Fd()), 0, int(stat.Size()), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	if err == nil {
+		return raw, func() { unix.Munmap(raw) }, nil
+	}
+	raw = make([]byte, stat.Size())
+	_, err = io.ReadFull(file, raw)
+	return raw, func() {}, err
 }
 
 // scanTypes finds the types that the programs need in one pass over the kernel's BTF. Decoding all of it, as a general
@@ -79,13 +104,13 @@ func scanTypes(raw []byte) (*kernelTypes, error) {
 	found := &kernelTypes{tracepoints: map[string]uint32{}, offsets: map[uint32]uint32{}}
 	layouts := map[string]btfType{}
 	err = info.each(func(t btfType) {
-		name := info.name(t.name)
 		switch t.kind {
 		case kindTypedef:
-			if name, ok := tracepoints[string(name)]; ok {
+			if name, ok := tracepoints[string(info.name(t.name))]; ok {
 				found.tracepoints[name] = t.id
 			}
 		case kindStruct:
+			name := info.name(t.name)
 			if _, ok := structures[string(name)]; ok {
 				layouts[string(name)] = t
 			}
@@ -160,8 +185,10 @@ var btfTail = [32]struct{ fixed, each int }{
 
 type typeInfo struct {
 	types, strings []byte
-	positions      []uint32 // in types, of each type
+	marks          []int // where in types each markEvery-th type begins
 }
+
+const markEvery = 256
 
 type btfType struct {
 	id, name uint32
@@ -193,13 +220,16 @@ func openBTF(raw []byte) (*typeInfo, error) {
 
 // each calls do for every type, in the order of their ids, which begin at 1.
 func (b *typeInfo) each(do func(btfType)) error {
-	for at := 0; at < len(b.types); {
-		b.positions = append(b.positions, uint32(at))
+	at := 0
+	for id := uint32(1); at < len(b.types); id++ {
+		if id%markEvery == 1 {
+			b.marks = append(b.marks, at)
+		}
 		t, size := b.typeAt(at)
 		if size == 0 {
 			return errTruncated
 		}
-		t.id = uint32(len(b.positions))
+		t.id = id
 		do(t)
 		at += size
 	}
@@ -229,10 +259,15 @@ func (b *typeInfo) typeAt(at int) (btfType, int) {
 
 // typeByID gives a type that each has come by; the zero type if there is none.
 func (b *typeInfo) typeByID(id uint32) btfType {
-	if id == 0 || int64(id) > int64(len(b.positions)) {
+	if id == 0 || uint64(id-1)/markEvery >= uint64(len(b.marks)) {
 		return btfType{}
 	}
-	t, _ := b.typeAt(int(b.positions[id-1]))
+	at := b.marks[(id-1)/markEvery]
+	for range (id - 1) % markEvery {
+		_, size := b.typeAt(at)
+		at += size
+	}
+	t, _ := b.typeAt(at)
 	return t
 }
 
@@ -240,13 +275,8 @@ func (b *typeInfo) name(offset uint32) []byte {
 	if uint64(offset) >= uint64(len(b.strings)) {
 		return nil
 	}
-	name := b.strings[offset:]
-	for i, c := range name {
-		if c == 0 {
-			return name[:i]
-		}
-	}
-	return nil
+	name, _, _ := bytes.Cut(b.strings[offset:], []byte{0})
+	return name
 }
 
 // addMembers adds the byte offsets of a structure's members, those of anonymous structures and unions in it included.

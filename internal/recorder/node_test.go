@@ -85,7 +85,7 @@ func denyWithErrno(call uint32, errno unix.Errno) error {
 }
 
 // ownBPFFS keeps the test's pins apart from the machine's.
-func ownBPFFS(t *testing.T) *Node {
+func ownBPFFS(t testing.TB) *Node {
 	usual := usualBPFFS
 	usualBPFFS = filepath.Join(t.TempDir(), "absent")
 	state := filepath.Join(t.TempDir(), "state")
@@ -108,7 +108,7 @@ type contained struct {
 	stdin io.WriteCloser
 }
 
-func startContainer(t *testing.T, mode string) *contained {
+func startContainer(t testing.TB, mode string) *contained {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "STRATA_TEST_CONTAINER="+mode)
@@ -133,7 +133,7 @@ func (c *contained) finish(t *testing.T) {
 	}
 }
 
-func track(t *testing.T, n *Node, pid int, o Options) Handle {
+func track(t testing.TB, n *Node, pid int, o Options) Handle {
 	t.Helper()
 	var handle Handle
 	if err := n.Track(pid, o, func(h Handle) error { handle = h; return nil }); err != nil {

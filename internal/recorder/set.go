@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // A set is the pinned maps and programs that serve all recordings of one layout.
@@ -122,8 +123,8 @@ func (s *set) attachOne(name string) (err error) {
 		return err
 	}
 	defer loaded.Close()
-	if err := os.Remove(s.path(programPin(name))); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("pin program %s: %w", name, err)
+	if err := s.unpin(programPin(name)); err != nil { // of an interrupted hook
+		return err
 	}
 	if err := loaded.Pin(s.path(programPin(name))); err != nil {
 		return fmt.Errorf("pin program %s: %w", name, err)
@@ -143,10 +144,18 @@ func (s *set) attachOne(name string) (err error) {
 func (s *set) detach(names ...string) error {
 	for _, name := range names {
 		for _, pin := range []string{linkPin(name), programPin(name)} {
-			if err := os.Remove(s.path(pin)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return fmt.Errorf("unpin %s: %w", pin, err)
+			if err := s.unpin(pin); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// unpin removes a pin if it is there.
+func (s *set) unpin(pin string) error {
+	if err := unix.Unlink(s.path(pin)); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("unpin %s: %w", pin, err)
 	}
 	return nil
 }
@@ -158,8 +167,8 @@ func removeSet(directory string) error {
 		return err
 	}
 	for _, name := range mapsOfEachSet {
-		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("unpin map %s: %w", name, err)
+		if err := s.unpin(name); err != nil {
+			return err
 		}
 	}
 	if err := os.Remove(directory); err != nil && !errors.Is(err, os.ErrNotExist) {
