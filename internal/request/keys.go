@@ -173,7 +173,7 @@ func (set annotations) get(k key) (annotation, bool) {
 // ask for what it says of itself.
 func (set annotations) refuseImages(image Image) error {
 	for _, a := range set {
-		if value, ok := image.Annotations[a.name]; ok && value == a.value {
+		if slices.Contains(image.Annotations[a.name], a.value) {
 			return a.errorf("it comes from the image %s and not from who runs it; override it with --annotation", reference.Quote(image.Name))
 		}
 	}

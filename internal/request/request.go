@@ -49,8 +49,8 @@ type Input struct {
 type Image struct {
 	// Name with tag or digest, "" if unknown.
 	Name string
-	// Annotations of the image's manifest. They were written by the image's author.
-	Annotations map[string]string
+	// Annotations of the image's manifests. They were written by the image's author.
+	Annotations map[string][]string
 }
 
 // Request is what a container's annotations ask for.

@@ -313,9 +313,9 @@ func TestRefused(t *testing.T) {
 		{"too many", inPod(notes{"padding": strings.Repeat("p", 5<<20)}), []string{"annotations", "4194304"}},
 
 		{"from the image", Input{Annotations: with(libpod, notes{"io.strata.stack": "unconfined"}), Trust: Trusted,
-			Image: Image{Name: "evil", Annotations: notes{"io.strata.stack": "unconfined"}}}, []string{"io.strata.stack", "evil", "image"}},
+			Image: Image{Name: "evil", Annotations: map[string][]string{"io.strata.stack": {"unconfined"}}}}, []string{"io.strata.stack", "evil", "image"}},
 		{"output from the image", Input{Annotations: with(libpod, notes{"io.containers.trace-syscall": "of:/etc/cron.d/x"}), Trust: Trusted,
-			Image: Image{Name: "evil", Annotations: notes{"io.containers.trace-syscall": "of:/etc/cron.d/x"}}}, []string{"image"}},
+			Image: Image{Name: "evil", Annotations: map[string][]string{"io.containers.trace-syscall": {"of:/etc/cron.d/x"}}}}, []string{"image"}},
 	}
 	for _, row := range rows {
 		r, err := Parse(row.in)
@@ -343,7 +343,7 @@ func checkMessage(t *testing.T, err error) {
 func TestImageOverridden(t *testing.T) {
 	r, err := Parse(Input{
 		Annotations: with(libpod, notes{"io.strata.stack": "web"}), Trust: Trusted,
-		Image: Image{Name: "evil", Annotations: notes{"io.strata.stack": "unconfined", "io.strata.recrod": "unused"}},
+		Image: Image{Name: "evil", Annotations: map[string][]string{"io.strata.stack": {"unconfined"}, "io.strata.recrod": {"unused"}}},
 	})
 	if err != nil || !reflect.DeepEqual(r.Stack.Layers, []reference.Reference{ref(reference.Named, "web")}) {
 		t.Errorf("%+v, %v", r, err)
