@@ -1,0 +1,43 @@
+package testbed
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// Podman is the engine with one OCI runtime.
+type Podman struct{ Runtime string }
+
+// Runtimes are those that every test of containers runs with.
+var Runtimes = []string{"runc", "crun"}
+
+// Command is a podman command. For those that make containers use Run or Create.
+func (p Podman) Command(args ...string) *exec.Cmd {
+	return exec.Command("podman", append([]string{"--runtime", p.Runtime}, args...)...)
+}
+
+// Do runs a podman command that has to succeed and returns its output.
+func (p Podman) Do(t testing.TB, args ...string) string {
+	t.Helper()
+	return Must(t, p.Command(args...))
+}
+
+// Run is podman run with flags (Flags among others), an image and what to run in it.
+func (p Podman) Run(t testing.TB, flags []string, image *Image, argv ...string) Outcome {
+	t.Helper()
+	return Run(t, p.make(t, "run", flags, image, argv))
+}
+
+// Create is podman create, and the container's removal when the test ends. It returns the container's id.
+func (p Podman) Create(t testing.TB, flags []string, image *Image, argv ...string) string {
+	t.Helper()
+	id := Must(t, p.make(t, "create", flags, image, argv))
+	t.Cleanup(func() { p.Do(t, "rm", "--force", "--ignore", "--time", "0", id) })
+	return id
+}
+
+func (p Podman) make(t testing.TB, verb string, flags []string, image *Image, argv []string) *exec.Cmd {
+	t.Helper()
+	args := append([]string{verb, "--cgroup-parent", CgroupParent()}, flags...)
+	return p.Command(append(append(args, image.Imported(t)), argv...)...)
+}
