@@ -1,0 +1,278 @@
+package ruleset
+
+import (
+	"fmt"
+	"math/bits"
+)
+
+// Style says which conditions are used to write a set as rules. All styles say the same; a filter compiled from
+// one may be shorter, or right where libseccomp errs in another (GHSA-4q85-33p6-j5g6).
+type Style uint8
+
+const (
+	// Short uses every operator, whichever needs the fewest rules.
+	Short Style = iota
+	// NoRanges uses EQ, NE and MASKED_EQ.
+	NoRanges
+	// Masks uses EQ and MASKED_EQ.
+	Masks
+)
+
+// Styles lists the styles in the order in which they are worth trying.
+func Styles() []Style { return []Style{Short, NoRanges, Masks} }
+
+func (s Style) String() string {
+	return [...]string{Short: "short", NoRanges: "without ranges", Masks: "masks only"}[s]
+}
+
+// A region is a part of a call's arguments and the leaf that holds there. Regions of one call exclude each
+// other, and within each there is at most one condition per argument, in their order.
+type region struct {
+	conditions []Condition
+	leaf       leaf
+}
+
+// maxRegions bounds the regions of one call. A filter has 4096 instructions, so more rules than this never fit.
+const maxRegions = 4096
+
+// cover writes a diagram as regions, leaving out where it is silent.
+func (s *space) cover(r ref, width int, style Style) ([]region, error) {
+	c := &coverer{space: s, width: width, style: style, done: map[ref][]region{}}
+	return c.regions(r)
+}
+
+type coverer struct {
+	*space
+	width int
+	style Style
+	done  map[ref][]region
+}
+
+func (c *coverer) regions(r ref) ([]region, error) {
+	if c.isLeaf(r) {
+		if r == silent {
+			return nil, nil
+		}
+		return []region{{leaf: c.value(r)}}, nil
+	}
+	if done, ok := c.done[r]; ok {
+		return done, nil
+	}
+	arg := levelArg(c.nodes[r].level)
+	var out []region
+	for _, target := range c.targets(r, arg) {
+		rest, err := c.regions(target)
+		if err != nil {
+			return nil, err
+		}
+		if len(rest) == 0 {
+			continue
+		}
+		tests, err := c.values(r, arg, target)
+		if err != nil {
+			return nil, err
+		}
+		if len(out)+len(tests)*len(rest) > maxRegions {
+			return nil, fmt.Errorf("more than %d rules: %w", maxRegions, ErrTooComplex)
+		}
+		for _, test := range tests {
+			for _, r := range rest {
+				conditions := make([]Condition, 0, 1+len(r.conditions))
+				conditions = append(append(conditions, test), r.conditions...)
+				out = append(out, region{conditions, r.leaf})
+			}
+		}
+	}
+	c.done[r] = out
+	return out, nil
+}
+
+// targets are the diagrams of later arguments that r leads to by the values of arg, in the order of the values.
+func (c *coverer) targets(r ref, arg uint) []ref {
+	var out []ref
+	seen := map[ref]bool{}
+	var walk func(ref)
+	walk = func(r ref) {
+		if seen[r] {
+			return
+		}
+		seen[r] = true
+		n := c.nodes[r]
+		if n.level >= level(arg, 0)+1 {
+			out = append(out, r)
+			return
+		}
+		walk(n.lo)
+		walk(n.hi)
+	}
+	walk(r)
+	return out
+}
+
+// values are the conditions on arg, excluding each other, under which r leads to target: never none.
+func (c *coverer) values(r ref, arg uint, target ref) ([]Condition, error) {
+	last := ^uint64(0) >> (wordBits - c.width)
+	v := &values{coverer: c, arg: arg, target: target, last: last, never: map[ref]bool{}}
+	cubes, err := v.cubes(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.style == Masks {
+		return v.masked(cubes), nil
+	}
+	spans := v.spans(cubes)
+	if hole, ok := allBut(spans, last); ok {
+		return []Condition{{Arg: arg, Op: NE, Value: hole}}, nil
+	}
+	if c.style == Short {
+		if ranges := v.ranges(spans); spans != nil && len(ranges) <= len(cubes) {
+			return ranges, nil
+		}
+	}
+	return v.masked(cubes), nil
+}
+
+// values looks at one argument of a diagram as the set of those values that lead to the target.
+type values struct {
+	*coverer
+	arg    uint
+	target ref
+	last   uint64 // the greatest value
+	never  map[ref]bool
+}
+
+// A cube is all values that agree with value in the bits of mask.
+type cube struct{ mask, value uint64 }
+
+// A span is all values from first to last.
+type span struct{ first, last uint64 }
+
+// leads reports whether any value leads from r to the target.
+func (v *values) leads(r ref) bool {
+	if r == v.target {
+		return true
+	}
+	n := v.nodes[r]
+	if n.level > level(v.arg, 0) || v.never[r] {
+		return false
+	}
+	if v.leads(n.lo) || v.leads(n.hi) {
+		return true
+	}
+	v.never[r] = true
+	return false
+}
+
+// cubes are the paths from r to the target, which exclude each other.
+func (v *values) cubes(r ref) ([]cube, error) {
+	var out []cube
+	var walk func(r ref, c cube) error
+	walk = func(r ref, c cube) error {
+		if !v.leads(r) {
+			return nil
+		}
+		if r == v.target {
+			if len(out) == maxRegions {
+				return fmt.Errorf("more than %d rules: %w", maxRegions, ErrTooComplex)
+			}
+			out = append(out, c)
+			return nil
+		}
+		n := v.nodes[r]
+		bit := uint64(1) << levelBit(n.level)
+		if err := walk(n.lo, cube{c.mask | bit, c.value}); err != nil {
+			return err
+		}
+		return walk(n.hi, cube{c.mask | bit, c.value | bit})
+	}
+	err := walk(r, cube{})
+	return out, err
+}
+
+func (v *values) masked(cubes []cube) []Condition {
+	out := make([]Condition, len(cubes))
+	for i, c := range cubes {
+		out[i] = v.condition(c)
+	}
+	return out
+}
+
+func (v *values) condition(c cube) Condition {
+	if c.mask == v.last {
+		return Condition{Arg: v.arg, Op: EQ, Value: c.value}
+	}
+	return Condition{Arg: v.arg, Op: MaskedEQ, Value: c.mask, ValueTwo: c.value}
+}
+
+// maxSpans is how many spans are looked at before masks are taken instead: more never get shorter as ranges.
+const maxSpans = 256
+
+// spans are the values as the longest possible spans, ascending, or nil if they are too many. Cubes come
+// ascending by their first value where each is one span, so it is enough to look at these in turn.
+func (v *values) spans(cubes []cube) []span {
+	var out []span
+	for _, c := range cubes {
+		free := v.last &^ c.mask
+		if free&(free+1) != 0 || len(out) > maxSpans { // the free bits are not the lowest ones: many spans
+			return nil
+		}
+		s := span{c.value, c.value | free}
+		if n := len(out); n > 0 && out[n-1].last+1 == s.first {
+			out[n-1].last = s.last
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// allBut reports the one value that the spans leave out.
+func allBut(spans []span, last uint64) (uint64, bool) {
+	switch {
+	case len(spans) == 1 && spans[0] == span{1, last}:
+		return 0, true
+	case len(spans) == 1 && spans[0] == span{0, last - 1}:
+		return last, true
+	case len(spans) == 2 && spans[0].first == 0 && spans[1].last == last && spans[0].last+2 == spans[1].first:
+		return spans[0].last + 1, true
+	}
+	return 0, false
+}
+
+// ranges writes spans as comparisons: one for a span that begins at 0 or ends at the last value, and as few
+// aligned masks as possible for one in between, as there may be one comparison per argument only.
+func (v *values) ranges(spans []span) []Condition {
+	var out []Condition
+	for _, s := range spans {
+		switch {
+		case s.first == s.last:
+			out = append(out, Condition{Arg: v.arg, Op: EQ, Value: s.first})
+		case s.first == 0:
+			out = append(out, Condition{Arg: v.arg, Op: LE, Value: s.last})
+		case s.last == v.last:
+			out = append(out, Condition{Arg: v.arg, Op: GE, Value: s.first})
+		default:
+			for _, c := range s.aligned(v.last) {
+				out = append(out, v.condition(c))
+			}
+		}
+	}
+	return out
+}
+
+// aligned splits a span into the fewest cubes.
+func (s span) aligned(last uint64) []cube {
+	var out []cube
+	for first := s.first; ; {
+		size := bits.TrailingZeros64(first)
+		for size > 0 && (size >= wordBits || first+(1<<size-1) > s.last || first+(1<<size-1) < first) {
+			size--
+		}
+		out = append(out, cube{last &^ (1<<size - 1), first})
+		end := first + (1<<size - 1)
+		if end >= s.last {
+			return out
+		}
+		first = end + 1
+	}
+}
