@@ -6,8 +6,8 @@ import (
 	"strata/internal/syscalls"
 )
 
-// profiles draws documents that Parse could have returned and that the format can say.
-func profiles(f Format) *rapid.Generator[*Profile] {
+// documents draws documents that Parse could have returned and that the format can say.
+func documents(f Format) *rapid.Generator[*Profile] {
 	return rapid.Custom(func(t *rapid.T) *Profile {
 		p := &Profile{Name: "drawn"}
 		p.Base = rapid.SampledFrom([]string{"", "runtime/default", "web", "oci://example.org/base:v1"}).Draw(t, "base")

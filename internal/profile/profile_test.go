@@ -15,7 +15,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, f := range []Format{OCI, Docker, SPO} {
 		t.Run(f.String(), func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
-				p := profiles(f).Draw(t, "profile")
+				p := documents(f).Draw(t, "profile")
 				data, _, err := p.Write(f)
 				if err != nil {
 					t.Fatal(err)

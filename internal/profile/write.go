@@ -260,8 +260,11 @@ func (w *writer) fitsAPI() {
 	}
 }
 
-// eperm is the number that ERRNO returns where a profile states none.
-const eperm Errno = 1
+// Error numbers by name: eperm is what ERRNO returns where a profile states none.
+const (
+	eperm  Errno = 1
+	enosys Errno = 38
+)
 
 // objectName makes a name for an object of Kubernetes (RFC 1123 label) from a document's name, which may be a path.
 func objectName(name string) string {

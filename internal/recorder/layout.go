@@ -32,8 +32,6 @@ const (
 // member is what the kernel keeps with each task of a recorded container.
 type member struct {
 	Recording uint64
-	Proxy     uint64
-	Epoch     uint64
 	Flags     uint32
 	Outer     uint32
 	InCall    uint64
@@ -57,7 +55,7 @@ type table struct {
 // mostRecordings is how many containers can be recorded at once. A table's memory is taken when it is used.
 const mostRecordings = 8192
 
-// mapSpecs are the maps by their names in the BPF source. The array there is a variable.
+// mapSpecs are the maps by their names in the BPF source.
 func mapSpecs() map[string]*ebpf.MapSpec {
 	return map[string]*ebpf.MapSpec{
 		"members": {
@@ -75,7 +73,6 @@ func mapSpecs() map[string]*ebpf.MapSpec {
 			Name: "strata_mounts", Type: ebpf.Hash, Flags: noPreallocation,
 			KeySize: 8, ValueSize: 8, MaxEntries: mostRecordings,
 		},
-		"epoch": {Name: "strata_epoch", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1},
 	}
 }
 

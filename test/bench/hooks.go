@@ -1,3 +1,0 @@
-package main
-
-func measureHooks(rounds int, binary string) ([]Figure, error) { return nil, nil }
