@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -128,7 +130,8 @@ func scanTypes(raw []byte) (*kernelTypes, error) {
 			return nil, fmt.Errorf("no tracepoint %s", name)
 		}
 	}
-	for which, paths := range fieldsNeeded {
+	for _, which := range slices.Sorted(maps.Keys(fieldsNeeded)) {
+		paths := fieldsNeeded[which]
 		offset, ok := firstPath(structures, paths)
 		if !ok {
 			return nil, fmt.Errorf("no field %s in struct %s", paths[0][0].member, paths[0][0].structure)
