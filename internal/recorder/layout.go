@@ -3,6 +3,7 @@ package recorder
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -12,11 +13,12 @@ import (
 // The shapes of what the maps hold, as bpf/recorder.bpf.c has them. layoutVersion counts their changes: a set of
 // another version is neither used nor read.
 const (
-	layoutVersion = "v1"
+	layoutVersion = "v2"
 
 	tables = 3
 	calls  = 576
 	words  = calls / 64
+	parts  = 2 // calls of the runtime, calls of the container's programs
 )
 
 // Flags of a member.
@@ -40,7 +42,7 @@ type member struct {
 
 // table is a recording.
 type table struct {
-	First          [tables][calls]uint64 // CLOCK_BOOTTIME in ns, 0: never
+	First          [parts][tables][calls]uint32 // in momentUnits since it began, from 1 on; 0: never
 	Denied         [tables][calls]uint8
 	MountNamespace uint64
 	Processes      uint64
@@ -50,7 +52,11 @@ type table struct {
 	Outer          uint32
 	// Skipped is what the programs had been skipped when the recording began. Only user space uses it.
 	Skipped uint64
+	Began   uint64 // CLOCK_BOOTTIME in ns
 }
+
+// momentUnit is what table.First counts.
+const momentUnit = 1 << 20 * time.Nanosecond
 
 // mostRecordings is how many containers can be recorded at once. A table's memory is taken when it is used.
 const mostRecordings = 8192

@@ -42,10 +42,14 @@ const (
 	keyUnbound = 1 << 1
 )
 
-// Seen is a system call and when it was first made.
+// Seen is a system call and when it was first made, to about a millisecond.
 type Seen struct {
 	Number uint32
 	First  time.Time
+	// ByRuntime: the runtime made it under the container's filter, on its way to execute a program there.
+	ByRuntime bool
+	// ByProgram: a program made it that was executed in the container, or a process that descends from one.
+	ByProgram bool
 }
 
 // A Result is what a recording holds.
@@ -162,7 +166,7 @@ func (s *set) track(init *initProcess, o Options, save func(Handle) error) (Hand
 	if err := save(handle); err != nil {
 		return handle, err
 	}
-	fresh := &table{Processes: 1, Flags: flags, Outer: init.filters, Skipped: skipped}
+	fresh := &table{Processes: 1, Flags: flags, Outer: init.filters, Skipped: skipped, Began: sinceBoot()}
 	if err := s.maps["recordings"].Update(key, fresh, ebpf.UpdateNoExist); err != nil {
 		return handle, fmt.Errorf("begin recording: %w", err)
 	}
@@ -203,7 +207,7 @@ func (n *Node) Harvest(h Handle) (*Result, error) {
 }
 
 func (t *table) result(skipped uint64) *Result {
-	boot := time.Now().Add(-time.Duration(sinceBoot()))
+	began := time.Now().Add(-time.Duration(sinceBoot() - t.Began))
 	r := &Result{
 		Calls:     map[syscalls.ABI][]Seen{},
 		Denied:    map[syscalls.ABI][]uint32{},
@@ -212,10 +216,17 @@ func (t *table) result(skipped uint64) *Result {
 		Failures:  t.Failures + max(skipped, t.Skipped) - t.Skipped,
 	}
 	for i, abi := range abis {
-		for slot, first := range t.First[i] {
-			if first != 0 {
-				r.Calls[abi] = append(r.Calls[abi], Seen{Number: number(abi, slot), First: boot.Add(time.Duration(first))})
+		for slot := range calls {
+			runtime, program := t.First[0][i][slot], t.First[1][i][slot]
+			if runtime == 0 && program == 0 {
+				continue
 			}
+			r.Calls[abi] = append(r.Calls[abi], Seen{
+				Number:    number(abi, slot),
+				First:     began.Add(time.Duration(min(runtime-1, program-1)) * momentUnit), // 0-1 is the latest of all
+				ByRuntime: runtime != 0,
+				ByProgram: program != 0,
+			})
 		}
 		for slot, denied := range t.Denied[i] {
 			if denied != 0 {

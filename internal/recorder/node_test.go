@@ -37,12 +37,21 @@ const (
 	allowed  = unix.SYS_GETSID
 	refused  = unix.SYS_SYNC
 	afterEnd = unix.SYS_GETPGID // when it is executed anew
+	twice    = unix.SYS_GETRESUID // both before and after
 )
+
+// makers says whose the calls are of a container with a filter.
+var makers = map[uint32]string{
+	allowed:  "runtime true, program false",
+	afterEnd: "runtime false, program true",
+	twice:    "runtime true, program true",
+}
 
 func container(mode string) error {
 	runtime.LockOSThread()
 	if mode == "executed" {
 		unix.RawSyscall(afterEnd, 0, 0, 0)
+		unix.RawSyscall(twice, 0, 0, 0)
 		return nil
 	}
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
@@ -55,6 +64,7 @@ func container(mode string) error {
 		}
 	}
 	unix.RawSyscall(allowed, 0, 0, 0)
+	unix.RawSyscall(twice, 0, 0, 0)
 	unix.RawSyscall(refused, 0, 0, 0)
 	os.Setenv("STRATA_TEST_CONTAINER", "executed")
 	child := exec.Command("/proc/self/exe")
@@ -189,6 +199,12 @@ func TestRecording(t *testing.T) {
 					t.Errorf("call %d is missing in %v", call, calls)
 				}
 			}
+			for _, seen := range result.Calls[syscalls.Host()] {
+				by := fmt.Sprintf("runtime %t, program %t", seen.ByRuntime, seen.ByProgram)
+				if want, ok := makers[seen.Number]; ok && !test.options.Unfiltered && by != want {
+					t.Errorf("call %d: %s, want %s", seen.Number, by, want)
+				}
+			}
 			for _, call := range test.missing {
 				if slices.Contains(calls, call) {
 					t.Errorf("call %d is in %v", call, calls)
@@ -316,7 +332,7 @@ func TestForeignHandles(t *testing.T) {
 	node := ownBPFFS(t)
 	c := startContainer(t, "filtered")
 	handle := track(t, node, c.Process.Pid, Options{})
-	for _, set := range []string{"", "/", "/etc", handle.Set + "/..", filepath.Dir(handle.Set) + "/v1-000000000000"} {
+	for _, set := range []string{"", "/", "/etc", handle.Set + "/..", filepath.Dir(handle.Set) + "/" + layoutVersion + "-000000000000"} {
 		if _, err := node.Harvest(Handle{Set: set, Recording: handle.Recording}); !errors.Is(err, ErrGone) {
 			t.Errorf("set %q: %v", set, err)
 		}

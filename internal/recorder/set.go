@@ -21,9 +21,9 @@ type set struct {
 
 // Programs by what needs them. A set is complete when the maps and the always needed programs' links are pinned.
 var (
-	alwaysNeeded  = []string{"enter", "newtask"}
+	alwaysNeeded  = []string{"enter", "newtask", "executed"}
 	whenDenied    = []string{"leave"}
-	whenOpen      = []string{"executed", "enter_open"}
+	whenOpen      = []string{"enter_open"}
 	everyProgram  = []string{"enter", "newtask", "leave", "executed", "enter_open"}
 	mapsOfEachSet = []string{"members", "recordings", "namespaces"}
 )

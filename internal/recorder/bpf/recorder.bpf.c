@@ -54,6 +54,7 @@ enum {
 #define ABIS 3
 #define CALLS 576 // x32's own calls end at 547
 #define WORDS (CALLS / 64)
+#define PARTS 2 // calls of the runtime, calls of the container's programs
 
 #define F_INIT (1 << 0)     // the container's init: its mount namespace is still to be written down
 #define F_SHARED (1 << 1)   // its mount namespace is not its own, so nothing can be told from it
@@ -62,6 +63,7 @@ enum {
 #define F_DENIED (1 << 4)   // also note calls that the filter answered
 #define F_ENTERED (1 << 5)  // has entered a call under the filter, so an exit without one tells of a denial
 #define F_OUTER (1 << 6)    // stood under filters before the container's own: see struct member's outer
+#define F_PROGRAM (1 << 7)  // the runtime has executed a program: what is called from now on is the container's doing
 
 struct member {
 	u64 recording;
@@ -72,7 +74,7 @@ struct member {
 };
 
 struct table {
-	u64 first[ABIS][CALLS]; // CLOCK_BOOTTIME in ns of the first such call, 0: none
+	u32 first[PARTS][ABIS][CALLS]; // when the first such call was made, see moment(); 0: none
 	u8 denied[ABIS][CALLS]; // bytes, since two processors may write two calls at once
 	u64 mount_namespace;
 	u64 processes;
@@ -81,6 +83,7 @@ struct table {
 	u32 flags;              // of members that join by their mount namespace
 	u32 outer;
 	u64 skipped;            // user space's
+	u64 began;              // CLOCK_BOOTTIME in ns
 };
 
 SEC(".maps") int members;    // task storage: struct member
@@ -210,12 +213,21 @@ static inline void write_down_namespace(struct member *member, struct table *tab
 		table->mount_namespace = namespace;
 }
 
+// moment is the time since the recording began in units of 2^20 ns, from 1 on; after 52 days it stands still.
+static inline u32 moment(struct table *table)
+{
+	u64 units = ((bpf_ktime_get_boot_ns() - table->began) >> 20) + 1;
+
+	return units > 0xffffffff ? 0xffffffff : units;
+}
+
 static inline int note(void *task, u64 id, u32 flags_of_joiner)
 {
 	struct member *member = bpf_task_storage_get(&members, task, 0, 0);
 	struct table *table;
 	struct call call;
 	u64 bit, *word;
+	u32 *first;
 
 	if (!member) {
 		member = adopt(task, flags_of_joiner);
@@ -244,8 +256,9 @@ static inline int note(void *task, u64 id, u32 flags_of_joiner)
 		__sync_fetch_and_add(&table->beyond, 1);
 		return 0;
 	}
-	if (!table->first[call.abi][call.number])
-		table->first[call.abi][call.number] = bpf_ktime_get_boot_ns();
+	first = &table->first[!!(member->flags & F_PROGRAM)][call.abi][call.number];
+	if (!*first)
+		*first = moment(table);
 	*word |= bit;
 	return 0;
 }
@@ -271,13 +284,16 @@ SEC("tp_btf/sys_enter") int enter_open(u64 *ctx)
 	return note(task, ctx[1], F_WAITING);
 }
 
-// A container without a filter begins with its program's execve.
+// The runtime has executed the container's program, or one that the engine executes into the container. Here all its
+// other threads are gone, so no call that it makes beside execve is taken for the program's.
 SEC("tp_btf/sched_process_exec") int executed(u64 *ctx)
 {
 	struct member *member = bpf_task_storage_get(&members, bpf_get_current_task_btf(), 0, 0);
 
-	if (member)
-		member->flags &= ~F_WAITING;
+	if (!member || !member->recording || member->flags & F_PROGRAM)
+		return 0;
+	member->flags = (member->flags & ~F_WAITING) | F_PROGRAM;
+	__builtin_memset(member->noted, 0, sizeof(member->noted));
 	return 0;
 }
 
