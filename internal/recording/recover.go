@@ -1,0 +1,92 @@
+package recording
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// swept bounds how many running files a hook looks at besides its own, so that what it takes does not grow with
+	// the number of recordings.
+	swept = 32
+	// patienceOfDisks is how long hooks leave a recording alone that the disk refused.
+	patienceOfDisks = time.Minute
+)
+
+// Recover finishes all recordings whose container has ended and whose hook never came or was killed, and removes what
+// killed processes left. Recordings that a hook is at work on are left to it.
+func (s *Store) Recover() ([]*Outcome, error) {
+	names, err := s.running.List(".")
+	if err != nil {
+		return nil, err
+	}
+	outcomes := s.recover(names, true)
+	all := []error{s.tracker.Sweep()}
+	for _, dir := range []directory{s.state, s.running, s.recordings} {
+		_, err := dir.Sweep(".")
+		all = append(all, err)
+	}
+	return outcomes, errors.Join(all...)
+}
+
+// Sweep is what a hook does for others after its own work: Recover for a few recordings. On a node with no more than
+// that few it finds all.
+func (s *Store) Sweep() ([]*Outcome, error) {
+	names, err := s.running.List(".")
+	if err != nil {
+		return nil, err
+	}
+	if len(names) > swept {
+		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		names = names[:swept]
+	}
+	return s.recover(names, false), nil
+}
+
+func (s *Store) recover(names []string, insist bool) []*Outcome {
+	var outcomes []*Outcome
+	for _, name := range names {
+		if o := s.recoverOne(name, insist); o != nil {
+			outcomes = append(outcomes, o)
+		}
+	}
+	return outcomes
+}
+
+// recoverOne returns nil where there is nothing to do.
+func (s *Store) recoverOne(name string, insist bool) *Outcome {
+	if e, err := s.readEntry(name); err == nil && !s.ended(e, insist) {
+		return nil // most are; no lock is needed to see that
+	}
+	held, err := tryLock(s.state.Path(), runningLocks, lockKey(name))
+	if err != nil {
+		return &Outcome{Container: lockKey(name), Err: err}
+	}
+	if held == nil {
+		return nil
+	}
+	defer held.Close()
+	e, err := s.readEntry(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return s.failed(name, err)
+	case !s.ended(e, insist):
+		return nil
+	}
+	return s.complete(name, e)
+}
+
+// ended says whether a recording is to be finished now. Where it can not be told whether the container lives, it does.
+func (s *Store) ended(e *entry, insist bool) bool {
+	if e.Harvest != nil {
+		// A clock that was set back is no reason to wait for it.
+		since := time.Since(e.Harvest.Refused)
+		return insist || since < 0 || since >= patienceOfDisks
+	}
+	alive, err := s.system.alive(e.Init)
+	return err == nil && !alive
+}

@@ -1,0 +1,327 @@
+package recording
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/recorder"
+	"strata/internal/safefile"
+)
+
+// Directories of an installed Strata.
+const (
+	DefaultState      = "/run/strata"
+	DefaultRecordings = "/var/lib/strata/recordings"
+)
+
+// maxRunning bounds how many recordings a node runs at once.
+const maxRunning = 8192
+
+var (
+	// ErrLost says that what a recording counted is not in the kernel any more.
+	ErrLost = errors.New("recording lost")
+	// ErrDamaged says that a finished recording's metadata can not be read.
+	ErrDamaged = errors.New("damaged metadata")
+)
+
+// directory is what the store needs of a *safefile.Root.
+type directory interface {
+	Read(name string, limit int64, options ...safefile.Option) ([]byte, error)
+	Replace(name string, data []byte, mode fs.FileMode) error
+	Remove(name string) error
+	List(dir string) ([]string, error)
+	Sweep(dir string) (int, error)
+	Path() string
+	Close() error
+}
+
+// Store is where recordings live. Any number of processes may use the same one at once.
+type Store struct {
+	state, running, recordings directory
+	tracker                    Tracker
+	system                     system
+	open                       func(path string) (directory, error)
+}
+
+// Open opens the store in a state directory (running recordings; does not outlive the machine's) and a recordings
+// directory (finished ones). Both are made if they are missing. The tracker may be nil for a store that only reads.
+func Open(state, recordings string, tracker Tracker) (*Store, error) {
+	s := &Store{tracker: tracker, system: host, open: openDirectory}
+	for _, part := range []struct {
+		dir  *directory
+		path string
+		mode fs.FileMode
+	}{
+		{&s.state, state, 0o700},
+		{&s.running, filepath.Join(state, "running"), 0o700},
+		{&s.recordings, recordings, 0o755},
+	} {
+		root, err := safefile.MakeRoot(part.path, part.mode)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open recordings: %w", err), s.Close())
+		}
+		*part.dir = root
+	}
+	return s, nil
+}
+
+func openDirectory(path string) (directory, error) { return safefile.OpenRoot(path) }
+
+// Close releases the directories, not the recordings.
+func (s *Store) Close() error {
+	var all []error
+	for _, dir := range []directory{s.state, s.running, s.recordings} {
+		if dir != nil {
+			all = append(all, dir.Close())
+		}
+	}
+	return errors.Join(all...)
+}
+
+// Start begins to record a container. When it returns an error nothing is recorded and nothing is left; when it is
+// killed, Recover finds what it left. A second call for the same run of a container changes nothing. What an earlier
+// run of it left is finished first; the outcome of that, if any, is returned as well.
+func (s *Store) Start(job Job) (*Outcome, error) {
+	if err := job.validate(); err != nil {
+		return nil, err
+	}
+	if err := s.checkOutput(&job); err != nil {
+		return nil, err
+	}
+	if job.Input != nil {
+		if _, err := job.Input.parse(); err != nil {
+			return nil, err
+		}
+	}
+	init, err := s.system.initial(job.PID)
+	if err != nil {
+		return nil, fmt.Errorf("container %s: %w", job.Container, err)
+	}
+	name := entryName(job.Container)
+	held, err := lock(s.state.Path(), runningLocks, lockKey(name))
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
+
+	var earlier *Outcome
+	switch old, err := s.readEntry(name); {
+	case err == nil && old.Tracked && old.Init.same(init):
+		return nil, nil
+	case err == nil:
+		if earlier = s.complete(name, old); earlier.kept {
+			if err := s.setAside(name, old); err != nil {
+				return earlier, err
+			}
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		if earlier = s.failed(name, err); earlier.kept {
+			return nil, earlier.Err
+		}
+	}
+	return earlier, s.track(name, newEntry(job, init))
+}
+
+// track keeps the running file ahead of the kernel: it says that the container will be tracked before it is, and that
+// it is after it was.
+func (s *Store) track(name string, e *entry) error {
+	if err := s.room(); err != nil {
+		return err
+	}
+	err := s.tracker.Track(e.Job.PID, e.Job.Options, func(handle recorder.Handle) error {
+		e.Handle = handle
+		return s.writeEntry(name, e)
+	})
+	if err == nil {
+		e.Tracked = true
+		if err = s.writeEntry(name, e); err == nil {
+			return nil
+		}
+		err = errors.Join(err, s.tracker.LetGo(e.Handle))
+	}
+	err = fmt.Errorf("container %s: %w", e.Job.Container, err)
+	if gone := s.running.Remove(name); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		err = errors.Join(err, gone)
+	}
+	return err
+}
+
+func (s *Store) room() error {
+	names, err := s.running.List(".")
+	if err != nil {
+		return fmt.Errorf("list running recordings: %w", err)
+	}
+	if len(names) >= maxRunning {
+		return fmt.Errorf("%d containers are being recorded: no more are taken (strata-hook gc finishes those that have ended)", len(names))
+	}
+	return nil
+}
+
+// setAside renames what is left of a run to make room for the container's next one.
+func (s *Store) setAside(name string, e *entry) error {
+	if err := s.writeEntry(e.orphanName(), e); err != nil {
+		return err
+	}
+	return s.running.Remove(name)
+}
+
+// Finish ends the recording of a container: what was counted is written, then the kernel's tables are freed. A
+// container that is not recorded, or not any more, has no outcome (nil). An outcome with an error has kept
+// everything that Recover needs to try again.
+func (s *Store) Finish(container string) *Outcome {
+	if container == "" || len(container) > maxID {
+		return &Outcome{Err: fmt.Errorf("container id of %d bytes: 1 to %d are taken", len(container), maxID)}
+	}
+	name := entryName(container)
+	held, err := lock(s.state.Path(), runningLocks, lockKey(name))
+	if err != nil {
+		return &Outcome{Container: container, Err: err}
+	}
+	defer held.Close()
+	e, err := s.readEntry(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return s.failed(name, err)
+	}
+	return s.complete(name, e)
+}
+
+// Outcome is what became of one run of a container.
+type Outcome struct {
+	Container string
+	// Profile and Metadata are the files that were written, or should have been; empty for a container without a recording.
+	Profile, Metadata string
+	// Notes are for a person to know; the recording is whole all the same.
+	Notes []string
+	Err   error
+
+	kept bool
+}
+
+func (o *Outcome) note(format string, args ...any) {
+	o.Notes = append(o.Notes, fmt.Sprintf(format, args...))
+}
+
+// failed is the outcome for a running file that can not be read.
+func (s *Store) failed(name string, err error) *Outcome {
+	o := &Outcome{Container: lockKey(name), Err: err, kept: true}
+	var d *damage
+	if errors.As(err, &d) {
+		o.kept, o.Err = s.quarantine(name, d)
+	}
+	return o
+}
+
+// complete finishes one run. Its steps can each be the last one before a crash: they are in the order in which doing
+// them all again ends in the same state.
+func (s *Store) complete(name string, e *entry) *Outcome {
+	o := &Outcome{Container: e.Job.Container}
+	seen, err := s.harvest(e)
+	switch {
+	case errors.Is(err, recorder.ErrGone) && !e.Tracked:
+		o.note("the hook that was to record it was interrupted, so the container was not started: no recording is written")
+		return s.remove(o, name)
+	case errors.Is(err, recorder.ErrGone) && s.written(e):
+		return s.remove(o, name)
+	case errors.Is(err, recorder.ErrGone):
+		o = s.remove(o, name)
+		o.Err = errors.Join(fmt.Errorf("container %s: %w: %w (was the node's BPF file system emptied?)", e.Job.Container, ErrLost, err), o.Err)
+		return o
+	case err != nil:
+		o.Err, o.kept = fmt.Errorf("container %s: %w", e.Job.Container, err), true
+		return o
+	}
+	if started(e, seen.Result) {
+		if err := s.write(o, e, seen); err != nil {
+			return s.keep(o, name, e, seen, err)
+		}
+	} else {
+		o.note("the container's program was never executed: no recording is written")
+	}
+	if e.Harvest == nil {
+		if err := s.tracker.LetGo(e.Handle); err != nil {
+			o.Err, o.kept = fmt.Errorf("container %s: %w", e.Job.Container, err), true
+			return o
+		}
+	}
+	return s.remove(o, name)
+}
+
+func (s *Store) harvest(e *entry) (*harvest, error) {
+	if e.Harvest != nil {
+		return e.Harvest, nil
+	}
+	result, err := s.tracker.Harvest(e.Handle)
+	return &harvest{Result: result, Ended: time.Now().UTC()}, err
+}
+
+// keep puts what was counted into the running file when the disk refuses the recording, so that the kernel need not
+// keep it.
+func (s *Store) keep(o *Outcome, name string, e *entry, seen *harvest, cause error) *Outcome {
+	o.kept = true
+	o.Err = fmt.Errorf("container %s: %w (nothing is lost: strata-hook gc tries again)", e.Job.Container, cause)
+	tracked := e.Harvest == nil
+	seen.Refused = time.Now().UTC()
+	e.Harvest = seen
+	if err := s.writeEntry(name, e); err != nil {
+		e.Harvest = nil
+		o.Err = errors.Join(o.Err, err)
+		return o
+	}
+	if tracked {
+		if err := s.tracker.LetGo(e.Handle); err != nil {
+			o.Err = errors.Join(o.Err, err)
+		}
+	}
+	return o
+}
+
+func (s *Store) remove(o *Outcome, name string) *Outcome {
+	if err := s.running.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.Err, o.kept = errors.Join(o.Err, err), true
+	}
+	return o
+}
+
+// checkOutput refuses, before a container starts, what could not be written after it has ended.
+func (s *Store) checkOutput(job *Job) error {
+	place, err := s.place(job.Output)
+	if err != nil {
+		return err
+	}
+	defer place.close()
+	profile := place.path(place.profile)
+	// The nearest directory that is there: names may have directories of their own, made when they are needed.
+	dir := filepath.Dir(profile)
+	for !isDir(dir) && len(dir) > len(place.dir.Path()) {
+		dir = filepath.Dir(dir)
+	}
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return fmt.Errorf("recording %s: directory %s: %w", job.Output, dir, err)
+	}
+	info, err := os.Lstat(profile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("recording %s: %w", job.Output, err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("recording %s: %s is there and is no regular file", job.Output, profile)
+	}
+	if !job.Merge {
+		return nil
+	}
+	metadata := place.path(place.metadata)
+	if _, err := os.Lstat(metadata); err != nil {
+		return fmt.Errorf("recording %s: nothing can be merged into %s without its metadata: %w (move the profile away or do not ask for merge)", job.Output, profile, err)
+	}
+	return nil
+}
