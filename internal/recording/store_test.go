@@ -142,7 +142,9 @@ func TestStartRefused(t *testing.T) {
 		{with(func(j *Job) { j.Output.Name = "link" }), "no regular file"},
 		{with(func(j *Job) { j.Output.Name, j.Merge = "foreign", true }), "without its metadata"},
 		{with(func(j *Job) { j.Input = &Input{Path: "/in.json", Profile: []byte(`{}`)} }), "/in.json"},
-		{with(func(j *Job) { j.Input = &Input{Path: "/in.json", Profile: []byte(`{"defaultAction":"SCMP_ACT_BOGUS"}`)} }), "/in.json"},
+		{with(func(j *Job) {
+			j.Input = &Input{Path: "/in.json", Profile: []byte(`{"defaultAction":"SCMP_ACT_BOGUS"}`)}
+		}), "/in.json"},
 		{with(func(j *Job) {
 			j.Input = &Input{Path: "/in.json", Profile: []byte(`{"defaultAction":"SCMP_ACT_ERRNO","baseProfileName":"b","syscalls":[]}`)}
 		}), "stands on"},
