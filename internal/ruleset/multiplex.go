@@ -97,3 +97,9 @@ func effective(abi syscalls.ABI, conditions []Condition) []Condition {
 	}
 	return out
 }
+
+// Multiplexed reports whether a name is a socket or IPC call that x86 also has behind socketcall or ipc.
+func Multiplexed(name string) bool {
+	_, ok := companions[name]
+	return ok
+}

@@ -97,7 +97,7 @@ func (set *Set) readABI(abi syscalls.ABI, rules []Rule, o Options) error {
 		if rule.Action == set.fallback.action {
 			continue
 		}
-		for _, conditions := range rule.conjunctions() {
+		for _, conditions := range rule.Alternatives() {
 			for _, name := range rule.Names {
 				for _, c := range clauses(abi, name, conditions) {
 					byNumber[c.number] = append(byNumber[c.number], spoken{c, rule})

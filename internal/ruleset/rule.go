@@ -168,9 +168,9 @@ func (r Rule) valid() error {
 	return nil
 }
 
-// conjunctions are the alternatives of the rule's conditions, each with at most one condition per argument, in
+// Alternatives are the alternatives of the rule's conditions, each with at most one condition per argument, in
 // the order of the arguments.
-func (r Rule) conjunctions() [][]Condition {
+func (r Rule) Alternatives() [][]Condition {
 	if r.repeatsArgument() {
 		each := make([][]Condition, len(r.Conditions))
 		for i, c := range r.Conditions {

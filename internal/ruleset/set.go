@@ -99,18 +99,27 @@ func (s *Set) heard(l leaf) leaf {
 	return s.fallback
 }
 
-// Constant reports the action of a call where it is the same for all arguments.
-func (s *Set) Constant(abi syscalls.ABI, nr uint32) (Action, bool) {
+// Strictest is the most restrictive kind of action that the set has for a call, with any arguments.
+func (s *Set) Strictest(abi syscalls.ABI, nr uint32) (Kind, error) {
 	if !s.Has(abi) {
-		return Foreign, true
+		return Foreign.Kind, nil
 	}
-	plain := newSpace().each(s.space, func(l leaf) leaf { return leaf{action: s.heard(l).action} })
-	var r ref
-	err := guard("constant", func() { r = plain.apply(s.calls[abi][nr]) })
-	if err != nil || !plain.isLeaf(r) {
-		return Action{}, false
-	}
-	return plain.value(r).action, true
+	strictest := Kind(0)
+	each := newSpace().each(s.space, func(l leaf) leaf {
+		strictest = max(strictest, s.heard(l).action.Kind)
+		return leaf{}
+	})
+	err := guard(Name(abi, nr), func() { each.apply(s.calls[abi][nr]) })
+	return strictest, err
+}
+
+// Silence is the set with nothing said of a call.
+func (s *Set) Silence(abi syscalls.ABI, nr uint32) *Set {
+	out := *s
+	out.calls = maps.Clone(s.calls)
+	out.calls[abi] = maps.Clone(s.calls[abi])
+	delete(out.calls[abi], nr)
+	return &out
 }
 
 // width is how many bits of an argument a filter compares on the ABI: libseccomp treats x32 as a 32-bit
