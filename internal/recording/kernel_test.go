@@ -95,7 +95,7 @@ func must(t *testing.T, err error) {
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// did makes a result: an execve after one second, and the named calls after two.
+// did makes a result: the runtime's execve after one second, and the named calls of the program after two.
 func did(names ...string) *recorder.Result {
 	abi := syscalls.Host()
 	r := &recorder.Result{Processes: 1, Calls: map[syscalls.ABI][]recorder.Seen{}}
@@ -104,7 +104,7 @@ func did(names ...string) *recorder.Result {
 		if !ok {
 			panic(name)
 		}
-		r.Calls[abi] = append(r.Calls[abi], recorder.Seen{Number: number, First: epoch.Add(after)})
+		r.Calls[abi] = append(r.Calls[abi], recorder.Seen{Number: number, First: epoch.Add(after), ByRuntime: name == "execve", ByProgram: name != "execve"})
 	}
 	add("execve", time.Second)
 	for _, name := range names {

@@ -84,10 +84,9 @@ type Run struct {
 type Part string
 
 const (
-	// ByRuntime are calls that the runtime made under the container's filter before it executed the container's
-	// program. The program may have made them as well.
+	// ByRuntime are calls that only the runtime made, under the container's filter before it executed a program.
 	ByRuntime Part = "runtime"
-	// ByApplication are calls that were first made after that.
+	// ByApplication are calls that the container's programs made, whether or not the runtime made them too.
 	ByApplication Part = "application"
 )
 
@@ -107,17 +106,24 @@ func (c Call) compare(other Call) int {
 }
 
 // calls turns what the tracker saw into calls of one run, sorted.
-func calls(seen map[syscalls.ABI][]recorder.Seen, part func(recorder.Seen) Part) []Call {
+func calls(seen map[syscalls.ABI][]recorder.Seen) []Call {
 	all := []Call{}
 	for abi, list := range seen {
 		for _, one := range list {
 			call := newCall(abi, one.Number)
-			call.Part, call.First = part(one), one.First.UTC()
+			call.Part, call.First = partOf(one), one.First.UTC()
 			all = append(all, call)
 		}
 	}
 	slices.SortFunc(all, Call.compare)
 	return all
+}
+
+func partOf(one recorder.Seen) Part {
+	if one.ByProgram {
+		return ByApplication
+	}
+	return ByRuntime
 }
 
 // denials are calls of one run that the container's profile refused. When they were made is not known.
@@ -143,26 +149,16 @@ func executes(abi syscalls.ABI, number uint32) bool {
 	return name == "execve" || name == "execveat"
 }
 
-// executed finds when the container's first program was executed.
-func executed(seen map[syscalls.ABI][]recorder.Seen) (first time.Time, found bool) {
-	for abi, list := range seen {
-		for _, one := range list {
-			if executes(abi, one.Number) && (!found || one.First.Before(first)) {
-				first, found = one.First, true
-			}
-		}
-	}
-	return first, found
-}
-
 // started says whether the container's program was executed, or at least tried, as far as can be told. A start that
 // failed has a recording of nothing, or of the runtime's calls alone, and must not replace one of a whole run.
 func started(e *entry, r *recorder.Result) bool {
 	if e.Job.Options.Unfiltered {
 		return len(r.Calls) > 0
 	}
-	if _, found := executed(r.Calls); found {
-		return true
+	for abi, list := range r.Calls {
+		if slices.ContainsFunc(list, func(one recorder.Seen) bool { return executes(abi, one.Number) }) {
+			return true
+		}
 	}
 	for abi, list := range r.Denied {
 		if slices.ContainsFunc(list, func(number uint32) bool { return executes(abi, number) }) {
@@ -174,13 +170,6 @@ func started(e *entry, r *recorder.Result) bool {
 
 // run is the metadata of one run alone, without what the node says.
 func (e *entry) run(h *harvest) *Metadata {
-	first, found := executed(h.Result.Calls)
-	part := func(one recorder.Seen) Part {
-		if !e.Job.Options.Unfiltered && found && !one.First.After(first) {
-			return ByRuntime
-		}
-		return ByApplication
-	}
 	m := &Metadata{
 		Version: metadataVersion,
 		Origin:  e.Job.Origin,
@@ -194,7 +183,7 @@ func (e *entry) run(h *harvest) *Metadata {
 		Ended:      h.Ended,
 		Runs:       1,
 		Processes:  h.Result.Processes,
-		Calls:      calls(h.Result.Calls, part),
+		Calls:      calls(h.Result.Calls),
 		Denied:     denials(h.Result.Denied),
 		Beyond:     h.Result.Beyond,
 		Failures:   h.Result.Failures,
