@@ -319,7 +319,6 @@ func TestUnwritable(t *testing.T) {
 		{"errno 0", one(Rule{Names: []string{"bpf"}, Action: Fail, Errno: &zero}), SPO, "errnoRet 0"},
 		{"value", one(Rule{Names: []string{"bpf"}, Action: Allow, Args: []Arg{{Op: Equal, Value: high}}}), SPO, "values above"},
 		{"second value", one(Rule{Names: []string{"bpf"}, Action: Allow, Args: []Arg{{Op: MaskedEqual, Two: high}}}), SPO, "values above"},
-		{"conditions", one(Rule{Names: []string{"bpf"}, Action: Allow, Args: make([]Arg, 7)}), SPO, "7 conditions"},
 		{"name", &Profile{Name: "../..json", Default: Fail}, SPO, "needs a name"},
 		{"format", &Profile{Name: "web", Default: Fail}, 9, "format is unknown"},
 	} {

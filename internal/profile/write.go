@@ -176,16 +176,31 @@ func (w *writer) rules(f Format) []jsonRule {
 			w.lost(i+1, "the comment is left out: format %s has none", f)
 		}
 		out := jsonRule{Names: r.Names, Action: r.Action.written(), ErrnoRet: r.Errno}
-		for _, a := range r.Args {
-			out.Args = append(out.Args, jsonArg{a.Index, a.Value, a.Two, a.Op})
-		}
 		if f == Docker {
 			out.Errno, out.Comment = errnoName(r.Errno), r.Comment
 			out.Includes, out.Excludes = r.Includes.json(), r.Excludes.json()
 		}
-		rules = append(rules, out)
+		for _, args := range r.split(f) {
+			out.Args = nil
+			for _, a := range args {
+				out.Args = append(out.Args, jsonArg{a.Index, a.Value, a.Two, a.Op})
+			}
+			rules = append(rules, out)
+		}
 	}
 	return rules
+}
+
+// maxAPIArgs is how many conditions the operator's API lets a rule have.
+const maxAPIArgs = 6
+
+// split gives the conditions of a rule as the rules to write. More than six repeat an index, so they are alternatives, and one
+// rule for each says the same.
+func (r *Rule) split(f Format) [][]Arg {
+	if f != SPO || len(r.Args) <= maxAPIArgs {
+		return [][]Arg{r.Args}
+	}
+	return slices.Collect(slices.Chunk(r.Args, 1))
 }
 
 func (f Filter) json() *jsonFilter {
@@ -228,9 +243,6 @@ func (w *writer) yaml() ([]byte, error) {
 // listenerDir is where the operator's API wants listeners to be.
 const listenerDir = "/var/run/security-profiles-operator/"
 
-// maxAPIArgs is how many conditions the operator's API lets a rule have.
-const maxAPIArgs = 6
-
 // fitsAPI finds what the operator's API cannot say or refuses.
 func (w *writer) fitsAPI() {
 	p := w.profile
@@ -248,9 +260,6 @@ func (w *writer) fitsAPI() {
 	for i, r := range p.Rules {
 		if r.Errno != nil && *r.Errno == 0 {
 			w.fail(i+1, "a SeccompProfile cannot say errnoRet 0")
-		}
-		if len(r.Args) > maxAPIArgs {
-			w.fail(i+1, "a SeccompProfile cannot have %d conditions in a rule, only %d", len(r.Args), maxAPIArgs)
 		}
 		for _, a := range r.Args {
 			if a.Value > math.MaxInt64 || a.Two > math.MaxInt64 {
