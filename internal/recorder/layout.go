@@ -34,6 +34,8 @@ const (
 // member is what the kernel keeps with each task of a recorded container.
 type member struct {
 	Recording uint64
+	Proxy     uint64
+	Epoch     uint64
 	Flags     uint32
 	Outer     uint32
 	InCall    uint64
@@ -61,7 +63,7 @@ const momentUnit = 1 << 20 * time.Nanosecond
 // mostRecordings is how many containers can be recorded at once. A table's memory is taken when it is used.
 const mostRecordings = 8192
 
-// mapSpecs are the maps by their names in the BPF source.
+// mapSpecs are the maps by their names in the BPF source. The array there is a variable.
 func mapSpecs() map[string]*ebpf.MapSpec {
 	return map[string]*ebpf.MapSpec{
 		"members": {
@@ -79,6 +81,7 @@ func mapSpecs() map[string]*ebpf.MapSpec {
 			Name: "strata_mounts", Type: ebpf.Hash, Flags: noPreallocation,
 			KeySize: 8, ValueSize: 8, MaxEntries: mostRecordings,
 		},
+		"epoch": {Name: "strata_epoch", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1},
 	}
 }
 

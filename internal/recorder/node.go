@@ -181,7 +181,7 @@ func (s *set) track(init *initProcess, o Options, save func(Handle) error) (Hand
 	if err := s.maps["members"].Update(int32(init.pidfd), first, ebpf.UpdateAny); err != nil {
 		return handle, fmt.Errorf("record process %d: %w", init.pid, err)
 	}
-	return handle, nil
+	return handle, s.advanceEpoch()
 }
 
 // Harvest reads a recording. ErrGone if it is not in the kernel any more.

@@ -75,6 +75,7 @@ const (
 	bpfDW           = 0x18 // include/uapi/linux/bpf.h: BPF_DW
 	offsetMark      = 0x53545241
 	pseudoMapFD     = 1 // BPF_PSEUDO_MAP_FD
+	pseudoMapValue  = 2 // BPF_PSEUDO_MAP_VALUE: the address of an array's first element
 )
 
 // linked gives the program's instructions with the maps' descriptors and the kernel's offsets in them.
@@ -90,7 +91,11 @@ func (p program) linked(maps map[string]*ebpf.Map, kernel *kernelTypes) ([]byte,
 			if !ok {
 				return nil, fmt.Errorf("program %s: no map %s", p.name, name)
 			}
-			code[at+1] |= pseudoMapFD << 4
+			pseudo := byte(pseudoMapFD)
+			if m.Type() == ebpf.Array {
+				pseudo = pseudoMapValue
+			}
+			code[at+1] |= pseudo << 4
 			binary.LittleEndian.PutUint32(low, uint32(m.FD()))
 			binary.LittleEndian.PutUint32(high, 0)
 		} else if binary.LittleEndian.Uint32(high) == offsetMark {

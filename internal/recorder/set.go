@@ -25,7 +25,7 @@ var (
 	whenDenied    = []string{"leave"}
 	whenOpen      = []string{"enter_open"}
 	everyProgram  = []string{"enter", "newtask", "leave", "executed", "enter_open"}
-	mapsOfEachSet = []string{"members", "recordings", "namespaces"}
+	mapsOfEachSet = []string{"members", "recordings", "namespaces", "epoch"}
 )
 
 // The pins of a program: the link keeps it attached, the program itself tells how often it was skipped.
@@ -197,6 +197,15 @@ func (s *set) skipped() (uint64, error) {
 		sum += stats.RecursionMisses
 	}
 	return sum, nil
+}
+
+// advanceEpoch makes every task that was found to belong to no recording be looked at again. The programs count on from
+// the epoch, which is a time in ns, so none comes twice.
+func (s *set) advanceEpoch() error {
+	if err := s.maps["epoch"].Update(uint32(0), sinceBoot(), ebpf.UpdateExist); err != nil {
+		return fmt.Errorf("epoch: %w", err)
+	}
+	return nil
 }
 
 // recordings lists the recordings of a set.

@@ -66,7 +66,9 @@ enum {
 #define F_PROGRAM (1 << 7)  // the runtime has executed a program: what is called from now on is the container's doing
 
 struct member {
-	u64 recording;
+	u64 recording;       // 0: found to belong to none, as long as proxy and epoch stay what they are
+	u64 proxy;           // its struct nsproxy then: a task that enters namespaces gets another one
+	u64 epoch;
 	u32 flags;
 	u32 outer;           // filters that were there before the container's own
 	u64 in_call;         // F_DENIED: a call was entered and has not ended yet
@@ -89,6 +91,7 @@ struct table {
 SEC(".maps") int members;    // task storage: struct member
 SEC(".maps") int recordings; // u64 recording -> struct table
 SEC(".maps") int namespaces; // u64 mount namespace -> u64 recording
+SEC(".maps") u64 epoch;      // counts what may turn a task that belongs to no recording into one that does
 
 static inline u64 read_u64(const void *from)
 {
@@ -150,18 +153,32 @@ static inline struct member *new_member(void *task)
 	return bpf_task_storage_get(&members, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
-// adopt finds out for a task that has no storage yet whether it belongs to a recording: as a thread that its leader
-// made before the leader was tracked (the runtime's init has threads by then), or because the engine executed it into
-// the container, which shows in its mount namespace.
-static inline struct member *adopt(void *task, u32 flags_of_joiner)
+// belongs_to_none notes that a task is none of a recorded container, so that its next calls need not ask again.
+static inline void belongs_to_none(struct member *member, void *task, u64 proxy, u64 now)
 {
-	void *leader = *(void **)(task + OFFSET(TASK_GROUP_LEADER));
-	struct member *member, *of_leader;
-	struct table *table;
-	u64 namespace, *recording;
+	if (!member)
+		member = new_member(task);
+	if (!member)
+		return;
+	member->proxy = proxy;
+	member->epoch = now;
+}
 
+// adopt finds out whether a task that is not known as a member belongs to a recording: as a thread that its leader
+// made before the leader was tracked (the runtime's init has threads by then), or because the engine executed it into
+// the container, which shows in its mount namespace. member is the task's storage if it has one.
+static inline struct member *adopt(void *task, struct member *member, u32 flags_of_joiner)
+{
+	u64 proxy = (u64) * (void **)(task + OFFSET(TASK_NSPROXY)), now = *(volatile u64 *)&epoch, namespace, *recording;
+	struct member *of_leader;
+	struct table *table;
+	void *leader;
+
+	if (member && member->proxy == proxy && member->epoch == now)
+		return 0;
+	leader = *(void **)(task + OFFSET(TASK_GROUP_LEADER));
 	of_leader = bpf_task_storage_get(&members, leader, 0, 0);
-	if (of_leader) {
+	if (of_leader && of_leader->recording) {
 		member = new_member(task);
 		if (member && member != of_leader) {
 			*member = *of_leader;
@@ -171,8 +188,10 @@ static inline struct member *adopt(void *task, u32 flags_of_joiner)
 	}
 	namespace = mount_namespace(task);
 	recording = bpf_map_lookup_elem(&namespaces, &namespace);
-	if (!recording)
+	if (!recording) {
+		belongs_to_none(member, task, proxy, now);
 		return 0;
+	}
 	table = bpf_map_lookup_elem(&recordings, recording);
 	if (!table)
 		return 0;
@@ -209,8 +228,10 @@ static inline void write_down_namespace(struct member *member, struct table *tab
 	if (member->flags & F_SHARED || !namespace)
 		return;
 	// Of two recordings in one namespace the first one has those that join it.
-	if (!bpf_map_update_elem(&namespaces, &namespace, &member->recording, BPF_NOEXIST))
+	if (!bpf_map_update_elem(&namespaces, &namespace, &member->recording, BPF_NOEXIST)) {
 		table->mount_namespace = namespace;
+		__sync_fetch_and_add(&epoch, 1);
+	}
 }
 
 // moment is the time since the recording began in units of 2^20 ns, from 1 on; after 52 days it stands still.
@@ -229,8 +250,8 @@ static inline int note(void *task, u64 id, u32 flags_of_joiner)
 	u64 bit, *word;
 	u32 *first;
 
-	if (!member) {
-		member = adopt(task, flags_of_joiner);
+	if (!member || !member->recording) {
+		member = adopt(task, member, flags_of_joiner);
 		if (!member)
 			return 0;
 	}
@@ -331,7 +352,7 @@ SEC("tp_btf/task_newtask") int newtask(u64 *ctx)
 	int is_thread = !!(ctx[1] & CLONE_THREAD);
 	struct table *table;
 
-	if (!parent)
+	if (!parent || !parent->recording)
 		return 0;
 	if (parent->flags & F_WAITING && !is_thread) // the runtime's own helpers
 		return 0;
