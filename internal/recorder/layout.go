@@ -13,7 +13,7 @@ import (
 // The shapes of what the maps hold, as bpf/recorder.bpf.c has them. layoutVersion counts their changes: a set of
 // another version is neither used nor read.
 const (
-	layoutVersion = "v2"
+	layoutVersion = "v1"
 
 	tables = 3
 	calls  = 576
