@@ -104,6 +104,8 @@ override = true
 			shop, nil, stack(t, "web"), want{mode: "applying", layers: []string{"web"}}},
 		{"the longer beginning", "[[allow]]\nnamespace = \"s*\"\nprofiles = [\"web\"]\n[[allow]]\nnamespace = \"sho*\"\nprofiles = []",
 			shop, nil, stack(t, "web"), want{refused: "web"}},
+		{"a directory of the profile directories", "[[allow]]\nnamespace = \"shop\"\nprofiles = [\"app/*\"]", shop, nil, stack(t, "app/web"), want{mode: "applying", layers: []string{"app/web"}}},
+		{"out of that directory", "[[allow]]\nnamespace = \"shop\"\nprofiles = [\"app/*\"]", shop, nil, stack(t, "base/runc"), want{refused: "base/runc"}},
 		{"one layer of two", "[[allow]]\nnamespace = \"shop\"\nprofiles = [\"web\"]", shop, nil, stack(t, "base", "web"), want{refused: "base"}},
 		{"the name of another kind", "[[allow]]\nnamespace = \"shop\"\nprofiles = [\"localhost/*\"]", shop, nil, stack(t, "web"), want{refused: "web"}},
 		{"the other way round", "[[allow]]\nnamespace = \"shop\"\nprofiles = [\"*\"]", shop, nil, stack(t, "localhost/web"), want{refused: "localhost/web"}},

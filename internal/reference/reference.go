@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -24,7 +25,7 @@ const (
 	Unconfined
 	// Localhost is a file below the kubelet's seccomp profile root, "localhost/NAME".
 	Localhost
-	// Named is a file in one of the profile directories, "NAME".
+	// Named is a file below one of the profile directories, "NAME" or "base/NAME".
 	Named
 	// Path is a file anywhere, "/PATH".
 	Path
@@ -66,6 +67,9 @@ const (
 	localhost      = "localhost/"
 )
 
+// reserved begin names that are not files of the profile directories.
+var reserved = []string{"runtime", "docker"}
+
 // Parse reads a reference as an untrusted person may write it: paths are errors.
 func Parse(text string) (Reference, error) {
 	switch {
@@ -84,7 +88,10 @@ func Parse(text string) (Reference, error) {
 	case strings.HasPrefix(text, "/"):
 		return Reference{}, fmt.Errorf("profile %s: paths are not accepted here: give the name of a profile", Quote(text))
 	}
-	if err := CheckName(text); err != nil {
+	if first, _, nested := strings.Cut(text, "/"); nested && slices.Contains(reserved, first) {
+		return Reference{}, fmt.Errorf("profile %s: of these there are %s, %s and %sNAME", Quote(text), runtimeDefault, dockerDefault, localhost)
+	}
+	if err := checkComponents(text); err != nil {
 		return Reference{}, fmt.Errorf("profile %s: %w", Quote(text), err)
 	}
 	return Reference{Kind: Named, Name: text}, nil

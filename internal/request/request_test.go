@@ -276,7 +276,7 @@ func TestRefused(t *testing.T) {
 		{"stack with a hole", inPod(notes{"io.strata.stack": "base,,web"}), []string{"io.strata.stack"}},
 		{"stack of a path", inPod(notes{"io.strata.stack": "/proc/self/environ"}), []string{"paths"}},
 		{"stack escape", inPod(notes{"io.strata.stack": "localhost/../../../etc/shadow"}), []string{"io.strata.stack"}},
-		{"stack of subdirectories", inPod(notes{"io.strata.stack": "team/web"}), []string{"io.strata.stack"}},
+		{"stack of a hidden directory", inPod(notes{"io.strata.stack": "team/.git/web"}), []string{"io.strata.stack"}},
 		{"stack relative path", inPodman(notes{"io.strata.stack": "./web.json"}), []string{"io.strata.stack"}},
 		{"stack path detour", inPodman(notes{"io.strata.stack": "/srv/../etc/web"}), []string{"/etc/web"}},
 		{"stack device by detour", inPodman(notes{"io.strata.stack": "//dev/zero"}), []string{"/dev/zero"}},
