@@ -36,7 +36,7 @@ const (
 	before   = unix.SYS_GETPRIORITY // before it has a filter
 	allowed  = unix.SYS_GETSID
 	refused  = unix.SYS_SYNC
-	afterEnd = unix.SYS_GETPGID // when it is executed anew
+	afterEnd = unix.SYS_GETPGID   // when it is executed anew
 	twice    = unix.SYS_GETRESUID // both before and after
 )
 
