@@ -177,17 +177,52 @@ func (p program) load(maps map[string]*ebpf.Map, kernel *kernelTypes) (*ebpf.Pro
 }
 
 func loadProgram(attributes *loadAttributes) (int, error) {
+	return bpf(unix.BPF_PROG_LOAD, unsafe.Pointer(attributes), unsafe.Sizeof(*attributes))
+}
+
+// bpf is bpf(2).
+func bpf(command uintptr, attributes unsafe.Pointer, size uintptr) (int, error) {
 	for {
-		fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD,
-			uintptr(unsafe.Pointer(attributes)), unsafe.Sizeof(*attributes))
+		result, _, errno := unix.Syscall(unix.SYS_BPF, command, uintptr(attributes), size)
 		switch errno {
 		case 0:
-			return int(fd), nil
+			return int(result), nil
 		case unix.EAGAIN, unix.EINTR: // the verifier was interrupted by a signal
 		default:
 			return -1, errno
 		}
 	}
+}
+
+// recursionMisses is how often the kernel has skipped a pinned program because another BPF program ran on that
+// processor (since Linux 5.12; 0 before). The library asks the kernel for a dozen features first.
+func recursionMisses(pin string) (uint64, error) {
+	path, err := unix.ByteSliceFromString(pin)
+	if err != nil {
+		return 0, err
+	}
+	get := struct {
+		path      uint64
+		fd, flags uint32
+	}{path: address(path)}
+	fd, err := bpf(unix.BPF_OBJ_GET, unsafe.Pointer(&get), unsafe.Sizeof(get))
+	runtime.KeepAlive(path)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	var info struct { // struct bpf_prog_info
+		_               [200]byte
+		runs            uint64
+		recursionMisses uint64
+	}
+	ask := struct {
+		fd, size uint32
+		info     uint64
+	}{uint32(fd), uint32(unsafe.Sizeof(info)), uint64(uintptr(unsafe.Pointer(&info)))}
+	_, err = bpf(unix.BPF_OBJ_GET_INFO_BY_FD, unsafe.Pointer(&ask), unsafe.Sizeof(ask))
+	runtime.KeepAlive(&info)
+	return info.recursionMisses, err
 }
 
 func address(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }

@@ -22,14 +22,17 @@ type node struct {
 
 func (n *node) path(name string) string { return filepath.Join(n.directory, name) }
 
+// state is where running recordings are: in memory, as /run is.
+func (n *node) state() string { return filepath.Join("/dev/shm", filepath.Base(n.directory)) }
+
 func newNode(binary string, processes int) (*node, error) {
 	directory, err := os.MkdirTemp("", "strata-bench-")
 	if err != nil {
 		return nil, err
 	}
 	n := &node{binary: binary, directory: directory}
-	for _, part := range []string{"state", "recordings", "policy"} {
-		if err := os.Mkdir(n.path(part), 0o700); err != nil {
+	for _, part := range []string{n.state(), n.path("recordings"), n.path("policy")} {
+		if err := os.Mkdir(part, 0o700); err != nil {
 			return n, err
 		}
 	}
@@ -62,11 +65,11 @@ func (n *node) close() error {
 	for _, w := range n.processes {
 		all = append(all, w.end())
 	}
-	err := unix.Unmount(n.path("state/bpf"), unix.MNT_DETACH)
+	err := unix.Unmount(n.state()+"/bpf", unix.MNT_DETACH)
 	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 		all = append(all, err)
 	}
-	return errors.Join(append(all, os.RemoveAll(n.directory))...)
+	return errors.Join(append(all, os.RemoveAll(n.state()), os.RemoveAll(n.directory))...)
 }
 
 // hook runs a stage for one of the processes and gives the milliseconds from its start to its end.
@@ -85,7 +88,7 @@ func (n *node) hook(stage string, process int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command(n.binary, "--trust=paths", "--state="+n.path("state"), "--recordings="+n.path("recordings"),
+	cmd := exec.Command(n.binary, "--trust=paths", "--state="+n.state(), "--recordings="+n.path("recordings"),
 		"--policy="+n.path("policy"), stage)
 	cmd.Env, cmd.Stdin = []string{}, bytes.NewReader(stdin)
 	return timed(cmd)
