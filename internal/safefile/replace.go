@@ -26,6 +26,36 @@ func (r *Root) Replace(name string, data []byte, mode fs.FileMode) error {
 	if err := r.makeParents(name, mode.Perm()); err != nil {
 		return err
 	}
+	return r.replace(name, data, func(f *os.File) error { return f.Chmod(mode.Perm()) })
+}
+
+// Rewrite is Replace for a regular file that is there: the new one belongs to
+// the same user and group and has the same permissions.
+func (r *Root) Rewrite(name string, data []byte) error {
+	old, err := r.open(name, unix.O_PATH, unix.RESOLVE_NO_SYMLINKS)
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(old.Fd()), &st); err != nil {
+		return r.replaceError(name, err)
+	}
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG {
+		return r.replaceError(name, fmt.Errorf("%w but %s", ErrNotRegular, kinds[kind]))
+	}
+	return r.replace(name, data, func(f *os.File) error {
+		// The owner first: a change of it takes the set-user-ID bit away.
+		if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
+			return err
+		}
+		return unix.Fchmod(int(f.Fd()), st.Mode&0o7777)
+	})
+}
+
+// replace puts a new file in place after dress has given it its owner and
+// permissions.
+func (r *Root) replace(name string, data []byte, dress func(*os.File) error) error {
 	dir, base, err := r.parent(name)
 	if err != nil {
 		return err
@@ -36,7 +66,7 @@ func (r *Root) Replace(name string, data []byte, mode fs.FileMode) error {
 		return r.replaceError(name, err)
 	}
 	defer temp.Close() // after the rename: until then the lock says that this file has an owner
-	if err := fill(temp, data, mode.Perm()); err != nil {
+	if err := fill(temp, data, dress); err != nil {
 		return r.replaceError(name, errors.Join(err, discard(dir, temp)))
 	}
 	if err := unix.Renameat(int(dir.Fd()), temp.Name(), int(dir.Fd()), base); err != nil {
@@ -132,11 +162,11 @@ func lock(f *os.File) error {
 	}
 }
 
-func fill(f *os.File, data []byte, mode fs.FileMode) error {
+func fill(f *os.File, data []byte, dress func(*os.File) error) error {
 	if _, err := f.Write(data); err != nil {
 		return unwrapPath(err)
 	}
-	if err := f.Chmod(mode); err != nil { // the umask had a say in the open
+	if err := dress(f); err != nil { // the umask had a say in the open
 		return unwrapPath(err)
 	}
 	return unwrapPath(f.Sync())

@@ -280,3 +280,34 @@ func fullDisk(dir string) error {
 	}
 	return nil
 }
+
+func TestRewriteKeepsOwnerAndMode(t *testing.T) {
+	root, dir := open(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	must(t, os.WriteFile(in("old"), []byte("old"), 0o600))
+	must(t, os.Chown(in("old"), 12, 34))
+	must(t, os.Chmod(in("old"), 0o640|fs.ModeSetuid))
+	must(t, root.Rewrite("old", []byte("new")))
+	st, err := os.Lstat(in("old"))
+	must(t, err)
+	if sys := st.Sys().(*syscall.Stat_t); sys.Uid != 12 || sys.Gid != 34 || st.Mode() != 0o640|fs.ModeSetuid {
+		t.Errorf("user %d, group %d, mode %v", sys.Uid, sys.Gid, st.Mode())
+	}
+	data, err := os.ReadFile(in("old"))
+	must(t, err)
+	if string(data) != "new" {
+		t.Errorf("it holds %q", data)
+	}
+}
+
+func TestRewriteRefuses(t *testing.T) {
+	root, dir := open(t)
+	must(t, os.Symlink("missing", filepath.Join(dir, "link")))
+	must(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
+	must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o755))
+	for name, want := range map[string]error{"link": ErrLink, "fifo": ErrNotRegular, "sub": ErrNotRegular, "missing": fs.ErrNotExist, "../x": ErrName} {
+		if err := root.Rewrite(name, nil); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+}
