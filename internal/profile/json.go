@@ -1,148 +1,184 @@
 package profile
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 )
 
-// parseJSON reads a document's values. Package json accepts what profiles must not have: duplicate keys and any depth.
+// parseJSON reads a document's values in one pass. Package json accepts what profiles must not have, duplicate keys, and does
+// not say where a value stands; reading a container's profile twice to find out would cost its start a millisecond.
 func parseJSON(data []byte) (node, *Error) {
-	var whole json.RawMessage
-	if err := json.Unmarshal(data, &whole); err != nil {
-		e := &Error{Text: strings.TrimPrefix(err.Error(), "json: ")}
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			// The offset is behind the byte to blame, except at the end of the input.
-			e.Line, e.Column = place(data, min(max(syntax.Offset-1, 0), int64(len(data))))
-		}
-		return node{}, e
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	r := jsonReader{Decoder: d, data: data, line: 1}
-	t, err := r.next()
+	r := jsonReader{data: string(data), line: 1}
+	n, err := r.value(0)
 	if err != nil {
-		return node{}, err
+		return n, err
 	}
-	return r.value(t, 0)
-}
-
-// place says in which line and column an offset lies.
-func place(data []byte, offset int64) (line, column int) {
-	before := data[:offset]
-	return bytes.Count(before, []byte{'\n'}) + 1, len(before) - bytes.LastIndexByte(before, '\n')
-}
-
-type jsonReader struct {
-	*json.Decoder
-	data []byte
-
-	// The place up to which lines are counted.
-	at        int
-	line      int
-	lineStart int
-}
-
-type jsonToken struct {
-	json.Token
-	line, column int
-}
-
-// next reads one token and says where it starts.
-func (r *jsonReader) next() (jsonToken, *Error) {
-	from := int(r.InputOffset())
-	from += len(r.data[from:]) - len(bytes.TrimLeft(r.data[from:], " \t\r\n,:"))
-	for ; r.at < from; r.at++ {
-		if r.data[r.at] == '\n' {
-			r.line++
-			r.lineStart = r.at + 1
-		}
-	}
-	t := jsonToken{line: r.line, column: from - r.lineStart + 1}
-	var err error
-	if t.Token, err = r.Token(); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = errors.New("ends too early")
-		}
-		return t, r.fail(t, err.Error())
-	}
-	return t, nil
-}
-
-func (r *jsonReader) fail(t jsonToken, text string) *Error {
-	return &Error{Line: t.line, Column: t.column, Text: text}
-}
-
-// value reads the value that starts with t.
-func (r *jsonReader) value(t jsonToken, depth int) (node, *Error) {
-	n := node{line: t.line, column: t.column}
-	switch v := t.Token.(type) {
-	case nil:
-		n.kind = null
-	case bool:
-		n.kind, n.text = boolean, fmt.Sprint(v)
-	case json.Number:
-		n.kind, n.text = number, v.String()
-	case string:
-		n.kind, n.text = text, v
-	case json.Delim:
-		if depth == MaxDepth {
-			return n, r.fail(t, fmt.Sprintf("lists and objects are more than %d deep", MaxDepth))
-		}
-		if v == '[' {
-			return r.list(n, depth+1)
-		}
-		return r.object(n, depth+1)
+	if c, ok := r.peek(); ok {
+		return n, r.fail("%q follows the profile: it must be all of the file", c)
 	}
 	return n, nil
 }
 
-func (r *jsonReader) list(n node, depth int) (node, *Error) {
-	n.kind = list
+type jsonReader struct {
+	data string
+	at   int // offset of the next byte
+
+	line, lineStart int // the line of that byte, and the offset of the line
+}
+
+func (r *jsonReader) fail(format string, args ...any) *Error {
+	return &Error{Line: r.line, Column: r.at - r.lineStart + 1, Text: fmt.Sprintf(format, args...)}
+}
+
+// peek skips white space and looks at the byte behind it, which is missing at the end.
+func (r *jsonReader) peek() (byte, bool) {
+	for ; r.at < len(r.data); r.at++ {
+		switch c := r.data[r.at]; c {
+		case '\n':
+			r.line++
+			r.lineStart = r.at + 1
+		case ' ', '\t', '\r':
+		default:
+			return c, true
+		}
+	}
+	return 0, false
+}
+
+// unexpected is the error where something else was wanted than what follows.
+func (r *jsonReader) unexpected(wanted string) *Error {
+	if r.at >= len(r.data) {
+		return r.fail("the file ends where %s is expected", wanted)
+	}
+	return r.fail("%s is expected, not %q", wanted, []rune(r.data[r.at:min(r.at+4, len(r.data))])[0])
+}
+
+// literals are the values that are one word.
+var literals = map[string]kind{"null": null, "true": boolean, "false": boolean}
+
+func (r *jsonReader) value(depth int) (node, *Error) {
+	c, _ := r.peek()
+	n := node{line: r.line, column: r.at - r.lineStart + 1}
+	var err *Error
+	switch {
+	case depth == MaxDepth && (c == '[' || c == '{'):
+		err = r.fail("lists and objects are more than %d deep", MaxDepth)
+	case c == '{':
+		n.kind = object
+		err = r.object(&n, depth+1)
+	case c == '[':
+		n.kind = list
+		err = r.list(&n, depth+1)
+	case c == '"':
+		n.kind = text
+		n.text, err = r.string()
+	case c == '-' || c >= '0' && c <= '9':
+		n.kind = number
+		n.text, err = r.run("a number", "+-.0123456789Ee")
+	default:
+		if n.text, err = r.run("a value", "aeflnrstu"); err == nil {
+			n.kind = literals[n.text]
+		}
+	}
+	return n, err
+}
+
+// run reads a number or a literal: all that follows of the given bytes.
+func (r *jsonReader) run(what, bytes string) (string, *Error) {
+	rest := r.data[r.at:]
+	word := rest[:len(rest)-len(strings.TrimLeft(rest, bytes))]
+	if !json.Valid([]byte(word)) {
+		return "", r.unexpected(what)
+	}
+	r.at += len(word)
+	return word, nil
+}
+
+func (r *jsonReader) string() (string, *Error) {
+	escaped := false
+	for end := r.at + 1; end < len(r.data); end++ {
+		switch c := r.data[end]; {
+		case c == '\\':
+			escaped = true
+			end++
+		case c < ' ':
+			r.at = end
+			return "", r.fail("a control character is in a string: write it as an escape")
+		case c == '"':
+			quoted := r.data[r.at : end+1]
+			s := quoted[1 : len(quoted)-1]
+			if escaped && json.Unmarshal([]byte(quoted), &s) != nil {
+				return "", r.fail("an escape in the string %s is none of JSON's", quote(quoted))
+			}
+			r.at = end + 1
+			return s, nil
+		}
+	}
+	r.at = len(r.data)
+	return "", r.unexpected("the end of a string")
+}
+
+// next reads what stands before an item: nothing or a comma. It says false at the end of the list or object.
+func (r *jsonReader) next(first bool, end byte) (bool, *Error) {
+	c, _ := r.peek()
+	switch {
+	case c == end:
+		r.at++
+		return false, nil
+	case first:
+		return true, nil
+	case c == ',':
+		r.at++
+		if c, _ := r.peek(); c == end {
+			return false, r.unexpected("another item")
+		}
+		return true, nil
+	}
+	return false, r.unexpected(fmt.Sprintf("a comma or %q", end))
+}
+
+func (r *jsonReader) list(n *node, depth int) *Error {
+	r.at++
 	for {
-		t, err := r.next()
-		if err != nil {
-			return n, err
+		more, err := r.next(len(n.items) == 0, ']')
+		if err != nil || !more {
+			return err
 		}
-		if t.Token == json.Delim(']') {
-			return n, nil
-		}
-		item, err := r.value(t, depth)
+		item, err := r.value(depth)
 		if err != nil {
-			return n, err
+			return err
 		}
 		n.items = append(n.items, item)
 	}
 }
 
-func (r *jsonReader) object(n node, depth int) (node, *Error) {
-	n.kind = object
+func (r *jsonReader) object(n *node, depth int) *Error {
+	r.at++
 	seen := map[string]bool{}
 	for {
-		t, err := r.next()
-		if err != nil {
-			return n, err
+		more, err := r.next(len(n.keys) == 0, '}')
+		if err != nil || !more {
+			return err
 		}
-		name, isKey := t.Token.(string)
-		if !isKey {
-			return n, nil // the closing brace: syntax was checked before
+		if c, _ := r.peek(); c != '"' {
+			return r.unexpected("a key in quotation marks")
 		}
-		if seen[name] {
-			return n, r.fail(t, "key "+quote(name)+" is there twice")
+		k := key{line: r.line, column: r.at - r.lineStart + 1}
+		if k.name, err = r.string(); err != nil {
+			return err
 		}
-		seen[name] = true
-		first, err := r.next()
-		if err != nil {
-			return n, err
+		if seen[k.name] {
+			return &Error{Line: k.line, Column: k.column, Text: "key " + quote(k.name) + " is there twice"}
 		}
-		value, err := r.value(first, depth)
-		if err != nil {
-			return n, err
+		seen[k.name] = true
+		if c, _ := r.peek(); c != ':' {
+			return r.unexpected("a colon")
 		}
-		n.keys = append(n.keys, key{name: name, line: t.line, column: t.column, value: value})
+		r.at++
+		if k.value, err = r.value(depth); err != nil {
+			return err
+		}
+		n.keys = append(n.keys, k)
 	}
 }

@@ -12,8 +12,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-
-	"strata/internal/syscalls"
 )
 
 // Limits on a document. They are far above what any engine's default holds (about 25 rules, 450 names).
@@ -178,15 +176,4 @@ func (r *Rule) label() string {
 		return clip(r.Names[0])
 	}
 	return clip(r.Names[0]) + "…"
-}
-
-// known says which of a rule's names no architecture knows.
-func unknownNames(names []string) []string {
-	var unknown []string
-	for _, name := range names {
-		if !syscalls.Known(name) {
-			unknown = append(unknown, name)
-		}
-	}
-	return unknown
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"strata/internal/syscalls"
 )
 
 // rules reads the list of rules.
@@ -67,8 +69,8 @@ func (r *reader) readRule(n *node) {
 }
 
 func (r *reader) callNames(n *node) []string {
-	var names []string
-	seen := map[string]bool{}
+	names := make([]string, 0, len(n.items))
+	seen := make(map[string]bool, len(n.items))
 	r.each(n, "names", MaxNames, func(n *node) {
 		name := r.callName(n)
 		if seen[name] {
@@ -96,7 +98,7 @@ func (r *reader) callName(n *node) string {
 		if r.names == MaxNames+1 {
 			r.fail(n, "the rules have more than %d names", MaxNames)
 		}
-		if unknown := unknownNames([]string{name}); unknown != nil {
+		if !syscalls.Known(name) {
 			r.warn(n, UnknownCall, "system call %s is unknown: runtimes skip it", quote(name))
 		}
 	}
