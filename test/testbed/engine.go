@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HooksDir is where Podman looks for hook files on this machine.
-const HooksDir = "/etc/containers/oci/hooks.d"
+// HooksDir is where Podman looks for hook files on this machine: where make install puts them.
+const HooksDir = "/usr/local/share/strata/hooks.d"
 
 // configureEngine writes Podman's configuration as an administrator would.
 func configureEngine() error {

@@ -1,7 +1,9 @@
 package testbed
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,43 +15,68 @@ import (
 const (
 	Work     = "/run/testbed"
 	Programs = Work + "/bin"
-	bpffs    = "/sys/fs/bpf"
 )
 
 // A Build makes programs in a directory.
 type Build func(dir string) error
 
-// covered directories start empty, whatever the host has there.
-var covered = []string{"/run", "/var/lib/containers", "/var/lib/strata", "/etc/strata", "/etc/containers"}
+// Directories that may be written to, what is written staying in memory.
+var overlaid = []string{"/etc", "/usr", "/var"}
+
+// Directories that start empty, whatever the host has there.
+var covered = []string{"/var/lib/containers", "/var/lib/strata", "/etc/strata", "/etc/containers", "/usr/share/containers/oci"}
 
 // prepareMachine makes the mounts and files that the tests' machine consists of, in this process's mount namespace.
 func prepareMachine() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make the mounts private: %w", err)
 	}
-	if err := mount("proc", "/proc"); err != nil {
+	if err := mount("proc", "/proc", ""); err != nil {
 		return err
 	}
-	needed, err := needed()
+	needed, err := openNeeded()
 	if err != nil {
 		return err
 	}
-	for _, dir := range covered {
-		if err := cover(dir, needed); err != nil {
+	defer func() {
+		for _, f := range needed {
+			f.Close()
+		}
+	}()
+	if err := cover("/run", needed, func() error { return mount("tmpfs", "/run", "mode=0755") }); err != nil {
+		return err
+	}
+	for _, dir := range overlaid {
+		if err := cover(dir, needed, func() error { return overlay(dir) }); err != nil {
 			return err
 		}
 	}
-	if err := mount("bpf", bpffs); err != nil {
+	for _, dir := range covered {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := cover(dir, needed, func() error { return mount("tmpfs", dir, "mode=0755") }); err != nil {
+			return err
+		}
+	}
+	if err := mount("bpf", "/sys/fs/bpf", "mode=0700"); err != nil {
 		return err
 	}
 	if err := oneCgroupVersion(); err != nil {
 		return err
 	}
 	temporary := filepath.Join(Work, "tmp")
-	if err := os.MkdirAll(temporary, 0o1777); err != nil {
+	if err := os.MkdirAll(temporary, 0o755); err != nil {
 		return err
 	}
-	for name, value := range map[string]string{"TMPDIR": temporary, "GOTMPDIR": temporary} {
+	if err := os.Chmod(temporary, 0o777|os.ModeSticky); err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"TMPDIR":   temporary,
+		"GOTMPDIR": temporary,
+		"PATH":     os.Getenv("PATH") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", // runtimes are in sbin
+	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err
 		}
@@ -57,53 +84,72 @@ func prepareMachine() error {
 	return configureEngine()
 }
 
-func mount(kind, dir string) error {
-	if err := unix.Mount(kind, dir, kind, 0, ""); err != nil {
+func mount(kind, dir, options string) error {
+	if err := unix.Mount(kind, dir, kind, 0, options); err != nil {
 		return fmt.Errorf("mount %s at %s: %w", kind, dir, err)
 	}
 	return nil
 }
 
-// needed are the directories that the go command and the testing package use, wherever they were put.
-func needed() ([]string, error) {
-	dirs := []string{filepath.Dir(os.Args[0])}
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOROOT", "HOME"} {
-		if dir := os.Getenv(name); filepath.IsAbs(dir) {
-			dirs = append(dirs, dir)
+func overlay(dir string) error {
+	upper, work := filepath.Join(Work, "overlay", dir, "upper"), filepath.Join(Work, "overlay", dir, "work")
+	for _, d := range []string{upper, work} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
 		}
 	}
-	module, err := os.Getwd()
-	for err == nil && module != "/" {
-		if _, missing := os.Stat(filepath.Join(module, "go.mod")); missing == nil {
-			return append(dirs, module), nil
-		}
-		module = filepath.Dir(module)
-	}
-	return nil, fmt.Errorf("find the module: no go.mod above the working directory (%v)", err)
+	return mount("overlay", dir, "lowerdir="+dir+",upperdir="+upper+",workdir="+work)
 }
 
-// cover mounts an empty file system over dir and brings those directories below it back that are needed.
-func cover(dir string, needed []string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+// openNeeded opens what the go command and the testing package use, wherever it was put, by its path.
+func openNeeded() (map[string]*os.File, error) {
+	paths := []string{filepath.Dir(os.Args[0]), "/etc/resolv.conf", "/etc/hosts"}
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "HOME"} {
+		paths = append(paths, os.Getenv(name))
 	}
-	kept := map[string]*os.File{}
-	for _, path := range needed {
-		if strings.HasPrefix(path, dir+"/") {
-			f, err := os.Open(path)
-			if err != nil {
-				continue // what is not there is not used
-			}
-			defer f.Close()
-			kept[path] = f
+	module, err := module()
+	if err != nil {
+		return nil, err
+	}
+	open := map[string]*os.File{}
+	for _, path := range append(paths, module) {
+		if !filepath.IsAbs(path) {
+			continue
+		}
+		if f, err := os.Open(path); err == nil { // what is not there is not used
+			open[path] = f
 		}
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil {
-		return fmt.Errorf("cover %s: %w", dir, err)
+	return open, nil
+}
+
+// module is the root of the module that the working directory is in.
+func module() (string, error) {
+	dir, err := os.Getwd()
+	for ; err == nil; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == "/" {
+			return "", errors.New("find the module: no go.mod above the working directory")
+		}
 	}
-	for path, f := range kept {
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			return err
+	return "", fmt.Errorf("find the module: %w", err)
+}
+
+// cover mounts something over dir and brings back what is needed below it.
+func cover(dir string, needed map[string]*os.File, mount func() error) error {
+	if err := mount(); err != nil {
+		return err
+	}
+	for path, f := range needed {
+		if !strings.HasPrefix(path, dir+"/") {
+			continue
+		}
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			if err := os.MkdirAll(path, 0o755); err != nil {
+				return err
+			}
 		}
 		if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return fmt.Errorf("bring back %s: %w", path, err)
