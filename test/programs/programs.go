@@ -20,6 +20,8 @@ const (
 	Calls = "calls" // freestanding and static: the calls of its script, no other ones
 	Libc  = "libc"  // an ordinary dynamic program: locale, files, threads, processes, sockets, timers
 	HTTPD = "httpd" // a static Go program: an HTTP server on the address in its first argument
+
+	KillAt = "killat" // runs another program and kills it at a chosen moment
 )
 
 // Build compiles all programs into dir with gcc and the go command. The working directory must be in this module.
@@ -44,7 +46,7 @@ func Build(dir string) error {
 			return err
 		}
 	}
-	return run("go", "build", "-o", filepath.Join(dir, HTTPD), "strata/test/programs/httpd")
+	return run("go", "build", "-o", dir+"/", "strata/test/programs/httpd", "strata/test/programs/killat")
 }
 
 func run(name string, args ...string) error {

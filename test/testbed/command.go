@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -103,4 +104,10 @@ func Until(t testing.TB, what string, ready func() error) {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// RunProgram runs one of Programs on this machine, in no container.
+func RunProgram(t testing.TB, name string, args ...string) Outcome {
+	t.Helper()
+	return Run(t, exec.Command(filepath.Join(Programs, name), args...))
 }

@@ -22,6 +22,7 @@ type Call struct {
 	Process int // thread id of the caller
 	ABI     syscalls.ABI
 	Number  uint32 // without the x32 bit
+	Args    [6]uint64
 }
 
 const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK |
@@ -99,7 +100,8 @@ func callOf(pid int) (Call, bool, error) {
 		arch uint32
 		_    [2]uint64 // instruction and stack pointer
 		nr   uint64
-		_    [8]uint64
+		args [6]uint64
+		_    [2]uint64
 	}
 	const get, entry = 0x420e, 1 // PTRACE_GET_SYSCALL_INFO, PTRACE_SYSCALL_INFO_ENTRY
 	if _, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, get, uintptr(pid), unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info)), 0, 0); errno != 0 {
@@ -108,7 +110,7 @@ func callOf(pid int) (Call, bool, error) {
 	if info.op != entry {
 		return Call{}, false, nil
 	}
-	call := Call{Process: pid, Number: uint32(info.nr)}
+	call := Call{Process: pid, Number: uint32(info.nr), Args: info.args}
 	for _, abi := range syscalls.ABIs() {
 		if abi.Audit() == info.arch && (abi == syscalls.X32) == (info.arch == syscalls.X32.Audit() && call.Number&syscalls.X32Bit != 0) {
 			call.ABI = abi

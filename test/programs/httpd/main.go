@@ -1,5 +1,6 @@
 // Command httpd is an HTTP server as Go programs are: it listens on the address in its first argument, answers every
-// request, and ends on SIGTERM once the requests under way are answered.
+// request, and ends on SIGTERM once the requests under way are answered. Requests for /work keep the Go runtime busy, so
+// that it does what it does only now and then: preempt, collect, give memory back, start threads.
 package main
 
 import (
@@ -10,7 +11,11 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -19,6 +24,9 @@ func main() {
 		log.Fatal(err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/work" {
+			work()
+		}
 		fmt.Fprintf(w, "%s %s\n", r.Method, r.URL.Path)
 	})}
 	ended, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -37,3 +45,26 @@ func main() {
 	}
 	fmt.Println("httpd: done")
 }
+
+func work() {
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for end := time.Now().Add(30 * time.Millisecond); time.Now().Before(end); {
+				sink.Store(make([]byte, 1<<16))
+			}
+		})
+	}
+	all.Go(func() {
+		time.Sleep(time.Millisecond)
+		debug.FreeOSMemory()
+	})
+	all.Go(func() { // blocks a thread
+		if data, err := os.ReadFile("/proc/self/status"); err == nil {
+			sink.Store(data)
+		}
+	})
+	all.Wait()
+}
+
+var sink atomic.Value
