@@ -138,7 +138,7 @@ func (u Unknown) Error() string {
 	return "ABI \"" + string(u) + "\" is unknown (known: x86_64, x86, x32, aarch64, arm)"
 }
 
-// Number is the number of the call of that name. Second names of a call are found as well.
+// Number is the number of the call of that name.
 func (a ABI) Number(name string) (uint32, bool) {
 	if !a.Valid() {
 		return 0, false
@@ -150,7 +150,7 @@ func (a ABI) Number(name string) (uint32, bool) {
 	return table[i].nr[a-1], true
 }
 
-// Name is the name of the call with that number; where a call has two names, the kernel's own.
+// Name is the name of the call with that number.
 func (a ABI) Name(nr uint32) (string, bool) {
 	if !a.Valid() {
 		return "", false
@@ -165,7 +165,7 @@ func (a ABI) Name(nr uint32) (string, bool) {
 	return table[order[i]].name, true
 }
 
-// Names lists the names of all calls of the ABI, second names too, sorted.
+// Names lists the names of all calls of the ABI, sorted.
 func (a ABI) Names() []string {
 	if !a.Valid() {
 		return nil

@@ -63,7 +63,6 @@ cacheflush - - - - 983042
 execve - - 520 - -
 getpid 39 20 - 172 20
 read 0 3 0 - -
-sync_file_range2 - - - - 341*
 waitpid - 7 - - -
 elsewhere
 sysmips
@@ -82,7 +81,7 @@ func TestBadHeaders(t *testing.T) {
 	twice := headers()
 	twice["usr/include/aarch64-linux-gnu/asm/unistd_64.h"].Data = []byte("#define __NR_a 1\n#define __NR_b 1\n")
 	if _, err := fromHeaders(twice, "9"); err == nil {
-		t.Error("two names of their own for one number were accepted")
+		t.Error("two names for one number were accepted")
 	}
 }
 
@@ -93,7 +92,7 @@ func TestBadText(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "read 0 3 0 63 3\n", row + "write 1 4 1 64\n", row + "write 1 4 1 64 x\n", row + "write 1 4 1 64 -4\n",
-		row + "write 0 4 1 64 4\n", row + "write 9* 4 1 64 4\n", row + "write 1 4 1 64 4294967296\n", "kernel 1\nread 0 3 0 63 -\n",
+		row + "write 0 4 1 64 4\n", row + "write 1* 4 1 64 4\n", row + "write 1 4 1 64 4294967296\n", "kernel 1\nread 0 3 0 63 -\n",
 	} {
 		if _, err := parse([]byte(text)); err == nil {
 			t.Errorf("accepted: %q", text)

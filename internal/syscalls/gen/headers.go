@@ -32,7 +32,6 @@ var bases = map[string]uint32{
 var (
 	define = regexp.MustCompile(`^#\s*define\s+__(?:ARM_)?NR_([a-z_][a-z0-9_]*)\s+(\S.*?)\s*(?:/\*.*)?$`)
 	sum    = regexp.MustCompile(`^\(?\s*(?:(__\w+)\s*\+)?\s*(\d+)\s*\)?$`)
-	second = regexp.MustCompile(`^__NR_([a-z_][a-z0-9_]*)$`)
 	vacant = regexp.MustCompile(`^(?:unused|reserved)\d+$`) // holes in other architectures' tables
 )
 
@@ -41,7 +40,7 @@ func fromHeaders(root fs.FS, kernel string) (*table, error) {
 	t := newTable(kernel)
 	for _, abi := range syscalls.ABIs() {
 		for _, file := range sources[abi] {
-			if err := readHeader(root, path.Join("usr/include", file), func(name string, e entry) { t.add(name, abi, e) }); err != nil {
+			if err := readHeader(root, path.Join("usr/include", file), func(name string, nr uint32) { t.add(name, abi, nr) }); err != nil {
 				return nil, err
 			}
 		}
@@ -51,7 +50,7 @@ func fromHeaders(root fs.FS, kernel string) (*table, error) {
 		return nil, err
 	}
 	for _, file := range others {
-		if err := readHeader(root, file, func(name string, _ entry) { t.elsewhere[name] = !vacant.MatchString(name) }); err != nil {
+		if err := readHeader(root, file, func(name string, _ uint32) { t.elsewhere[name] = !vacant.MatchString(name) }); err != nil {
 			return nil, err
 		}
 	}
@@ -59,40 +58,28 @@ func fromHeaders(root fs.FS, kernel string) (*table, error) {
 	return t, t.check()
 }
 
-// readHeader calls found for each call that a header defines. A name defined as another name is a second name of that call.
-func readHeader(root fs.FS, file string, found func(string, entry)) error {
+// readHeader calls found for each call that a header defines. A name that is defined as another name (arm's sync_file_range2)
+// is left out: the kernel's table and libseccomp do not know it there, so a rule for it says nothing.
+func readHeader(root fs.FS, file string, found func(name string, nr uint32)) error {
 	data, err := fs.ReadFile(root, file)
 	if err != nil {
 		return err
 	}
-	numbers := map[string]uint32{}
-	seconds := map[string]string{}
 	for line := range strings.Lines(string(data)) {
 		m := define.FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
 			continue
 		}
-		name, value := m[1], m[2]
-		if other := second.FindStringSubmatch(value); other != nil {
-			seconds[name] = other[1]
-			continue
-		}
-		s := sum.FindStringSubmatch(value)
+		s := sum.FindStringSubmatch(m[2])
 		if s == nil {
-			continue // a mask or an expression, not a call
+			continue // a mask or another name
 		}
-		base := bases[s[1]] // 0 for another architecture's base: of that one only names are wanted
 		nr, err := strconv.ParseUint(s[2], 10, 32)
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", file, name, err)
+			return fmt.Errorf("%s: %s: %w", file, m[1], err)
 		}
-		numbers[name] = base + uint32(nr)
-		found(name, entry{number: base + uint32(nr)})
-	}
-	for name, other := range seconds {
-		// The number may stand in another header of the same ABI: the table resolves it.
-		nr, here := numbers[other]
-		found(name, entry{number: nr, second: true, of: other, open: !here})
+		// The base is 0 for other architectures' ones: of those only names are wanted.
+		found(m[1], bases[s[1]]+uint32(nr))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"go/format"
 	"maps"
@@ -12,56 +13,40 @@ import (
 	"strata/internal/syscalls"
 )
 
-// entry is one name's number in one ABI.
-type entry struct {
-	number uint32
-	second bool   // the number's own name is another
-	of     string // that name, while reading headers
-	open   bool   // the number is still to be looked up under that name
-}
-
 // table is what syscalls.txt holds.
 type table struct {
 	kernel    string
-	rows      map[string]map[syscalls.ABI]entry
+	rows      map[string]map[syscalls.ABI]uint32
 	elsewhere map[string]bool
 }
 
 func newTable(kernel string) *table {
-	return &table{kernel: kernel, rows: map[string]map[syscalls.ABI]entry{}, elsewhere: map[string]bool{}}
+	return &table{kernel: kernel, rows: map[string]map[syscalls.ABI]uint32{}, elsewhere: map[string]bool{}}
 }
 
-func (t *table) add(name string, abi syscalls.ABI, e entry) {
+func (t *table) add(name string, abi syscalls.ABI, nr uint32) {
 	if t.rows[name] == nil {
-		t.rows[name] = map[syscalls.ABI]entry{}
+		t.rows[name] = map[syscalls.ABI]uint32{}
 	}
-	if e.open {
-		e.number = t.rows[e.of][abi].number
-	}
-	t.rows[name][abi] = entry{number: e.number, second: e.second}
+	t.rows[name][abi] = nr
 }
 
-// check finds numbers with no name of their own, or with two.
+// check finds numbers with two names, and ABIs without calls.
 func (t *table) check() error {
 	for _, abi := range syscalls.ABIs() {
-		own := map[uint32]string{}
+		names := map[uint32]string{}
 		for _, name := range slices.Sorted(maps.Keys(t.rows)) {
-			e, has := t.rows[name][abi]
-			if !has || e.second {
+			nr, has := t.rows[name][abi]
+			if !has {
 				continue
 			}
-			if other, taken := own[e.number]; taken {
-				return fmt.Errorf("%s: %s and %s both have number %d", abi, other, name, e.number)
+			if other, taken := names[nr]; taken {
+				return fmt.Errorf("%s: %s and %s both have number %d", abi, other, name, nr)
 			}
-			own[e.number] = name
+			names[nr] = name
 		}
-		if len(own) == 0 {
+		if len(names) == 0 {
 			return fmt.Errorf("%s: no calls found", abi)
-		}
-		for name, row := range t.rows {
-			if e, has := row[abi]; has && e.second && own[e.number] == "" {
-				return fmt.Errorf("%s: %s is a second name of %d, which has no first", abi, name, e.number)
-			}
 		}
 	}
 	return nil
@@ -69,7 +54,7 @@ func (t *table) check() error {
 
 const preamble = `# System calls of Linux by name, with their number in each ABI. Read from the headers of the kernel named below by
 # "go run ./internal/syscalls/gen -headers DIR -kernel VERSION"; do not edit.
-# "-": the ABI has no such call. "*": a second name of the call; its own name has the number without the star.
+# "-": the ABI has no such call.
 # x32 numbers are without bit 30. The last part lists names that only architectures without a column have.
 `
 
@@ -86,13 +71,10 @@ func (t *table) text() []byte {
 	for _, name := range slices.Sorted(maps.Keys(t.rows)) {
 		b.WriteString(name)
 		for _, abi := range syscalls.ABIs() {
-			switch e, has := t.rows[name][abi]; {
-			case !has:
+			if nr, has := t.rows[name][abi]; has {
+				fmt.Fprintf(&b, " %d", nr)
+			} else {
 				b.WriteString(" -")
-			case e.second:
-				fmt.Fprintf(&b, " %d*", e.number)
-			default:
-				fmt.Fprintf(&b, " %d", e.number)
 			}
 		}
 		b.WriteString("\n")
@@ -125,12 +107,11 @@ func parse(data []byte) (*table, error) {
 				if fields[i+1] == "-" {
 					continue
 				}
-				number, second := strings.CutSuffix(fields[i+1], "*")
-				nr, err := strconv.ParseUint(number, 10, 32)
+				nr, err := strconv.ParseUint(fields[i+1], 10, 32)
 				if err != nil {
 					return nil, fmt.Errorf("line %d: %s: %w", n, abi, err)
 				}
-				t.add(fields[0], abi, entry{number: uint32(nr), second: second})
+				t.add(fields[0], abi, uint32(nr))
 			}
 		default:
 			return nil, fmt.Errorf("line %d: %d fields, want a name and %d numbers", n, len(fields), len(syscalls.ABIs()))
@@ -155,24 +136,24 @@ func (t *table) source() ([]byte, error) {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			if e, has := t.rows[name][abi]; has {
-				fmt.Fprintf(&b, "%d", e.number)
+			if nr, has := t.rows[name][abi]; has {
+				fmt.Fprintf(&b, "%d", nr)
 			} else {
 				b.WriteString("none")
 			}
 		}
 		b.WriteString("}},\n")
 	}
-	b.WriteString("}\n\n// byNumber holds, for each ABI, the rows of its calls sorted by number, without second names.\nvar byNumber = [last][]uint16{\n")
+	b.WriteString("}\n\n// byNumber holds, for each ABI, the rows of its calls sorted by number.\nvar byNumber = [last][]uint16{\n")
 	for _, abi := range syscalls.ABIs() {
 		var rows []int
 		for i, name := range names {
-			if e, has := t.rows[name][abi]; has && !e.second {
+			if _, has := t.rows[name][abi]; has {
 				rows = append(rows, i)
 			}
 		}
 		slices.SortFunc(rows, func(i, j int) int {
-			return int(int64(t.rows[names[i]][abi].number) - int64(t.rows[names[j]][abi].number))
+			return cmp.Compare(t.rows[names[i]][abi], t.rows[names[j]][abi])
 		})
 		b.WriteString("{")
 		for i, row := range rows {
