@@ -95,7 +95,7 @@ func must(t *testing.T, err error) {
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// did makes a result: the runtime's execve after one second, and the named calls of the program after two.
+// did makes a result: an execve by the runtime, and the named calls by the program.
 func did(names ...string) *recorder.Result {
 	abi := syscalls.Host()
 	r := &recorder.Result{Processes: 1, Calls: map[syscalls.ABI][]recorder.Seen{}}

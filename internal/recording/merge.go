@@ -14,8 +14,8 @@ func (m *Metadata) merge(old *Metadata) {
 	m.Unfinished = append(slices.Clone(old.Unfinished), m.Unfinished...)
 }
 
-// union joins two lists of calls. A call that both have was seen by the runs of both, first at the earlier time, and
-// is the application's if it ever was.
+// union joins two lists of calls. A call that both have was seen by the runs of both, first at the earlier time,
+// and was made by whoever made it in either.
 func union(a, b []Call) []Call {
 	all := append(slices.Clone(a), b...)
 	slices.SortStableFunc(all, Call.compare)
@@ -31,9 +31,9 @@ func union(a, b []Call) []Call {
 		if call.First.Before(same.First) {
 			same.First = call.First
 		}
-		if call.Part == ByApplication {
-			same.Part = ByApplication
-		}
+		same.By = append(slices.Clone(same.By), call.By...)
+		slices.Sort(same.By)
+		same.By = slices.Compact(same.By)
 	}
 	return joined
 }

@@ -80,25 +80,27 @@ type Run struct {
 	Run       string `json:"run"`
 }
 
-// Part says whose call it is.
+// Part says who made a call.
 type Part string
 
 const (
-	// ByRuntime are calls that only the runtime made, under the container's filter before it executed a program.
-	ByRuntime Part = "runtime"
-	// ByApplication are calls that the container's programs made, whether or not the runtime made them too.
+	// ByApplication are calls of programs that were executed in the container.
 	ByApplication Part = "application"
+	// ByRuntime are calls that the runtime made under the container's filter, on its way to execute a program there.
+	ByRuntime Part = "runtime"
 )
 
 // Call is a system call that was made.
 type Call struct {
 	ABI string `json:"abi"`
 	// Name is empty for a number that Strata's tables do not have. A profile can not say those.
-	Name   string    `json:"name,omitempty"`
-	Number uint32    `json:"number"`
-	Part   Part      `json:"part,omitempty"`
-	First  time.Time `json:"first,omitzero"`
-	Runs   int       `json:"runs"`
+	Name   string `json:"name,omitempty"`
+	Number uint32 `json:"number"`
+	// By are the parts that made it, sorted; none for a denied one.
+	By []Part `json:"by,omitempty"`
+	// First is when it was first made, to about a millisecond; unknown for a denied one.
+	First time.Time `json:"first,omitzero"`
+	Runs  int       `json:"runs"`
 }
 
 func (c Call) compare(other Call) int {
@@ -111,19 +113,18 @@ func calls(seen map[syscalls.ABI][]recorder.Seen) []Call {
 	for abi, list := range seen {
 		for _, one := range list {
 			call := newCall(abi, one.Number)
-			call.Part, call.First = partOf(one), one.First.UTC()
+			call.First = one.First.UTC()
+			if one.ByProgram {
+				call.By = append(call.By, ByApplication)
+			}
+			if one.ByRuntime {
+				call.By = append(call.By, ByRuntime)
+			}
 			all = append(all, call)
 		}
 	}
 	slices.SortFunc(all, Call.compare)
 	return all
-}
-
-func partOf(one recorder.Seen) Part {
-	if one.ByProgram {
-		return ByApplication
-	}
-	return ByRuntime
 }
 
 // denials are calls of one run that the container's profile refused. When they were made is not known.
@@ -143,26 +144,19 @@ func newCall(abi syscalls.ABI, number uint32) Call {
 	return Call{ABI: abi.String(), Name: name, Number: number, Runs: 1}
 }
 
-// executes says whether a call executes a program.
-func executes(abi syscalls.ABI, number uint32) bool {
-	name, _ := abi.Name(number)
-	return name == "execve" || name == "execveat"
-}
-
-// started says whether the container's program was executed, or at least tried, as far as can be told. A start that
-// failed has a recording of nothing, or of the runtime's calls alone, and must not replace one of a whole run.
-func started(e *entry, r *recorder.Result) bool {
-	if e.Job.Options.Unfiltered {
-		return len(r.Calls) > 0
-	}
-	for abi, list := range r.Calls {
-		if slices.ContainsFunc(list, func(one recorder.Seen) bool { return executes(abi, one.Number) }) {
+// started says whether the container's program ran, or was kept from it by the container's profile. A start that failed
+// otherwise has a recording of nothing, or of the runtime's calls alone, and must not replace one of a whole run.
+func started(r *recorder.Result) bool {
+	for _, list := range r.Calls {
+		if slices.ContainsFunc(list, func(one recorder.Seen) bool { return one.ByProgram }) {
 			return true
 		}
 	}
 	for abi, list := range r.Denied {
-		if slices.ContainsFunc(list, func(number uint32) bool { return executes(abi, number) }) {
-			return true
+		for _, number := range list {
+			if name, _ := abi.Name(number); name == "execve" || name == "execveat" {
+				return true
+			}
 		}
 	}
 	return false

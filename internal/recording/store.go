@@ -239,12 +239,12 @@ func (s *Store) complete(name string, e *entry) *Outcome {
 		o.Err, o.kept = fmt.Errorf("container %s: %w", e.Job.Container, err), true
 		return o
 	}
-	if started(e, seen.Result) {
+	if started(seen.Result) {
 		if err := s.write(o, e, seen); err != nil {
 			return s.keep(o, name, e, seen, err)
 		}
 	} else {
-		o.note("the container's program was never executed: no recording is written")
+		o.note("the container's program never ran: no recording is written")
 	}
 	if e.Harvest == nil {
 		if err := s.tracker.LetGo(e.Handle); err != nil {

@@ -47,12 +47,12 @@ func TestRecord(t *testing.T) {
 	if want := []string{syscalls.Host().Arch()}; !slices.Equal(profile.Architectures, want) {
 		t.Errorf("architectures are %v, want %v", profile.Architectures, want)
 	}
-	parts := map[string]Part{}
+	by := map[string]string{}
 	for _, call := range m.Calls {
-		parts[call.Name] = call.Part
+		by[call.Name] = fmt.Sprint(call.By)
 	}
-	if parts["execve"] != ByRuntime || parts["getpid"] != ByApplication || parts["write"] != ByApplication || len(parts) != 3 {
-		t.Errorf("parts are %v", parts)
+	if by["execve"] != "[runtime]" || by["getpid"] != "[application]" || by["write"] != "[application]" || len(by) != 3 {
+		t.Errorf("calls are by %v", by)
 	}
 	if m.Runs != 1 || m.Processes != 1 || m.Kernel == "" || m.Strata == "" || m.Ended.Before(m.Started) {
 		t.Errorf("metadata is %+v", m)
@@ -227,7 +227,7 @@ func TestNeverStarted(t *testing.T) {
 	for name, result := range map[string]*recorder.Result{
 		"nothing": {},
 		"runtime only": {Calls: map[syscalls.ABI][]recorder.Seen{
-			syscalls.Host(): {{Number: must1(syscalls.Host().Number("close")), First: epoch}},
+			syscalls.Host(): {{Number: must1(syscalls.Host().Number("execve")), First: epoch, ByRuntime: true}},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -252,17 +252,13 @@ func must1(number uint32, ok bool) uint32 {
 	return number
 }
 
-// Without a filter nothing is the runtime's, and no execve is seen.
-func TestUnfiltered(t *testing.T) {
+// A program that its profile kept from being executed leaves what it was denied.
+func TestExecutionDenied(t *testing.T) {
 	n := newNode(t)
-	j := job("c1", "web")
-	j.Options.Unfiltered = true
-	result := did("getpid")
-	host := syscalls.Host()
-	result.Calls[host] = result.Calls[host][1:]
-	_, m := n.recorded(t, n.record(t, j, result).Profile)
-	if len(m.Calls) != 1 || m.Calls[0].Part != ByApplication {
-		t.Errorf("calls are %+v", m.Calls)
+	execve := must1(syscalls.Host().Number("execve"))
+	o := n.record(t, job("c1", "web"), &recorder.Result{Denied: map[syscalls.ABI][]uint32{syscalls.Host(): {execve}}})
+	if _, m := n.recorded(t, o.Profile); len(m.Denied) != 1 || m.Denied[0].Name != "execve" {
+		t.Errorf("denied are %+v", m.Denied)
 	}
 }
 
@@ -285,7 +281,7 @@ func TestWarnings(t *testing.T) {
 	result := did("getpid")
 	result.Failures, result.Beyond = 3, 2
 	host := syscalls.Host()
-	result.Calls[host] = append(result.Calls[host], recorder.Seen{Number: 1 << 20, First: epoch})
+	result.Calls[host] = append(result.Calls[host], recorder.Seen{Number: 1 << 20, First: epoch, ByProgram: true})
 	o := n.record(t, job("c1", "web"), result)
 	if len(o.Notes) < 2 {
 		t.Errorf("notes are %q", o.Notes)
@@ -301,7 +297,7 @@ func TestArchitectures(t *testing.T) {
 	host := syscalls.Host()
 	other := host.Beside()[0]
 	result := did("getpid")
-	result.Calls[other] = []recorder.Seen{{Number: must1(other.Number("getppid")), First: epoch.Add(time.Minute)}}
+	result.Calls[other] = []recorder.Seen{{Number: must1(other.Number("getppid")), First: epoch.Add(time.Minute), ByProgram: true}}
 	profile, m := n.recorded(t, n.record(t, job("c1", "web"), result).Profile)
 	if want := []string{host.Arch(), other.Arch()}; !slices.Equal(profile.Architectures, want) {
 		t.Errorf("architectures are %v, want %v", profile.Architectures, want)
@@ -408,6 +404,17 @@ func TestMerge(t *testing.T) {
 	}
 	if m.Runs != 3 || m.Processes != 3 || len(runs) != 4 || len(m.Unfinished) != 1 {
 		t.Errorf("metadata is %+v", m)
+	}
+}
+
+// A call that one run's runtime and another's program made is both's.
+func TestUnionOfParts(t *testing.T) {
+	read := func(by Part, runs int, after time.Duration) []Call {
+		return []Call{{ABI: "x86_64", Name: "read", By: []Part{by}, Runs: runs, First: epoch.Add(after)}}
+	}
+	joined := union(read(ByRuntime, 2, time.Second), read(ByApplication, 3, 0))
+	if len(joined) != 1 || joined[0].Runs != 5 || !slices.Equal(joined[0].By, []Part{ByApplication, ByRuntime}) || !joined[0].First.Equal(epoch) {
+		t.Errorf("joined are %+v", joined)
 	}
 }
 
