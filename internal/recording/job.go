@@ -43,15 +43,10 @@ type Input struct {
 
 // Origin is what the metadata tells of a container. Nothing is decided by it but the runtime's base.
 type Origin struct {
-	Engine  string  `json:"engine,omitempty"`
-	Image   Image   `json:"image"`
+	Engine string `json:"engine,omitempty"`
+	// Image is the image as its engine names it.
+	Image   string  `json:"image,omitempty"`
 	Runtime Runtime `json:"runtime"`
-}
-
-// Image is the container's image as its engine names it.
-type Image struct {
-	Name string `json:"name,omitempty"`
-	ID   string `json:"id,omitempty"`
 }
 
 // Runtime is the OCI runtime that started the container.

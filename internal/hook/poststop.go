@@ -1,0 +1,24 @@
+package hook
+
+import "errors"
+
+// Poststop finishes the recording of a container that has ended. Containers that were not recorded, or whose poststop
+// came before, have none: that is no error. What the annotations ask for was decided when the container started.
+func (h *Hook) Poststop() error {
+	data, err := h.read()
+	if err != nil {
+		return err
+	}
+	state, err := parseState(data)
+	if err != nil {
+		return err
+	}
+	store, err := h.store()
+	if err != nil {
+		return err
+	}
+	err = h.report(store.Finish(state.ID))
+	others, failed := store.Sweep()
+	h.reportOthers(others)
+	return errors.Join(err, failed, store.Close())
+}

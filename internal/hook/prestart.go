@@ -1,0 +1,99 @@
+package hook
+
+import (
+	"errors"
+	"fmt"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"strata/internal/policy"
+	"strata/internal/profile"
+	"strata/internal/recording"
+	"strata/internal/request"
+	"strata/internal/safefile"
+)
+
+// Prestart begins to record a container that asks for it, and makes sure that it has the profile that it asks for. The
+// container's init waits meanwhile: its namespaces and cgroups are there, its seccomp filter is not.
+func (h *Hook) Prestart() error {
+	data, err := h.read()
+	if err != nil {
+		return err
+	}
+	state, err := parseState(data)
+	if err != nil {
+		return err
+	}
+	config, err := readConfig(state.Bundle)
+	if err != nil {
+		return err
+	}
+	decision, asked, err := h.decide(state.Annotations, config.Root.Path)
+	if err != nil {
+		return err
+	}
+	if err := verify(decision, config); err != nil {
+		return err
+	}
+	if decision.Record == nil {
+		return nil
+	}
+	job, err := h.job(state, asked.Identity, decision.Record, config)
+	if err != nil {
+		return err
+	}
+	err = h.start(job)
+	if err == nil || decision.OnRecordFailure != policy.Warn {
+		return err
+	}
+	h.Log.WithField("container", state.ID).Errorf("it runs and is not recorded, as the policy says: %s", Explain(err))
+	return nil
+}
+
+func (h *Hook) start(job recording.Job) error {
+	store, err := h.store()
+	if err != nil {
+		return err
+	}
+	earlier, err := store.Start(job)
+	h.reportOthers([]*recording.Outcome{earlier})
+	return errors.Join(err, store.Close())
+}
+
+// inputLimit of a profile is what a running file keeps beside other things.
+const profileLimit = 1 << 20
+
+// job says to the recordings what a request means for this container.
+func (h *Hook) job(state *specs.State, id request.Identity, r *request.Record, config *config) (recording.Job, error) {
+	if state.Pid <= 0 {
+		return recording.Job{}, fmt.Errorf("annotation %s: the state of container %s says no pid: nothing can be recorded", r.Key, state.ID)
+	}
+	job := recording.Job{
+		Container: state.ID,
+		PID:       state.Pid,
+		Output:    recording.Output{Name: r.Name, Path: r.Output},
+		Merge:     r.Merge,
+		Seccomp:   "keep",
+		Origin: recording.Origin{
+			Engine:  string(id.Engine),
+			Image:   id.Image,
+			Runtime: h.runtime(),
+		},
+	}
+	if r.Unconfined {
+		job.Seccomp = "unconfined"
+	}
+	job.Options.Unfiltered = !config.filtered()
+	job.Options.Denied = r.Denied && config.denies()
+	if r.Input != "" {
+		data, err := safefile.ReadPath(r.Input, profileLimit)
+		if err != nil {
+			return job, fmt.Errorf("annotation %s: %w", r.Key, err)
+		}
+		if _, _, err := profile.Parse(r.Input, data); err != nil {
+			return job, fmt.Errorf("annotation %s: %w", r.Key, err)
+		}
+		job.Input = &recording.Input{Path: r.Input, Profile: data}
+	}
+	return job, nil
+}
