@@ -12,16 +12,13 @@ func (h *Hook) Collect() error {
 		return err
 	}
 	outcomes, err := store.Recover()
-	all := []error{err}
 	for _, o := range outcomes {
-		err := h.report(o)
-		all = append(all, err)
 		for _, note := range o.Notes {
 			fmt.Fprintf(h.Stdout, "container %s: %s\n", oneLine(o.Container), oneLine(note))
 		}
-		if err == nil && o.Profile != "" {
+		if o.Err == nil && o.Profile != "" {
 			fmt.Fprintf(h.Stdout, "container %s: recorded %s\n", oneLine(o.Container), oneLine(o.Profile))
 		}
 	}
-	return errors.Join(append(all, store.Close())...)
+	return errors.Join(err, h.report(outcomes), store.Close())
 }

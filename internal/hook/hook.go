@@ -9,6 +9,7 @@
 package hook
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -118,27 +119,26 @@ func (h *Hook) decide(annotations map[string]string, rootfs string) (*policy.Dec
 	return decision, asked, err
 }
 
-// report writes what became of a recording to the log. It returns the error for the hook to end with.
-func (h *Hook) report(o *recording.Outcome) error {
-	if o == nil {
-		return nil
+// report writes what became of recordings to the log. It returns their errors for the hook to end with.
+func (h *Hook) report(outcomes []*recording.Outcome) error {
+	var all []error
+	for _, o := range outcomes {
+		log := h.Log.WithField("container", o.Container)
+		for _, note := range o.Notes {
+			log.Warn(note)
+		}
+		if o.Err == nil && o.Profile != "" {
+			log.WithField("profile", o.Profile).Info("recorded")
+		}
+		all = append(all, o.Err)
 	}
-	log := h.Log.WithField("container", o.Container)
-	for _, note := range o.Notes {
-		log.Warn(note)
-	}
-	if o.Err == nil && o.Profile != "" {
-		log.WithField("profile", o.Profile).Info("recorded")
-	}
-	return o.Err
+	return errors.Join(all...)
 }
 
 // reportOthers is report for recordings that are not this hook's: their errors are logged and end nothing.
 func (h *Hook) reportOthers(outcomes []*recording.Outcome) {
-	for _, o := range outcomes {
-		if err := h.report(o); err != nil {
-			h.Log.Error(Explain(err))
-		}
+	if err := h.report(outcomes); err != nil {
+		h.Log.Error(Explain(err))
 	}
 }
 

@@ -17,7 +17,8 @@ func (h *Hook) Poststop() error {
 	if err != nil {
 		return err
 	}
-	err = h.report(store.Finish(state.ID))
+	mine, err := store.Finish(state.ID)
+	err = errors.Join(err, h.report(mine))
 	others, failed := store.Sweep()
 	h.reportOthers(others)
 	return errors.Join(err, failed, store.Close())

@@ -56,7 +56,7 @@ func (h *Hook) start(job recording.Job) error {
 		return err
 	}
 	earlier, err := store.Start(job)
-	h.reportOthers([]*recording.Outcome{earlier})
+	h.reportOthers(earlier)
 	return errors.Join(err, store.Close())
 }
 

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,18 +46,17 @@ type harvest struct {
 	Refused time.Time        `json:"refused"`
 }
 
-// entryName is the file of a container's current run. Ids that would not do as the name of a file are hashed.
-func entryName(id string) string { return safeName(id) + ".json" }
-
-// orphanName is the file of an earlier run that could not be finished before the container's next one began.
-func (e *entry) orphanName() string { return safeName(e.Job.Container) + orphanMark + e.Run + ".json" }
-
+// The name of a running file tells whose run it is without being opened: ID@PID-START.json, where START is the init's
+// start time. So a container's next run has a file of its own, whatever became of the one before.
 const (
-	orphanMark = "@"
-	hashMark   = "sha256-"
-	safeBytes  = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-."
+	runMark  = "@"
+	hashMark = "sha256-"
+	ending   = ".json"
 )
 
+const safeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-."
+
+// safeName is an id that does as a part of a file's name; others are hashed.
 func safeName(id string) string {
 	if len(id) <= 128 && id[0] != '.' && strings.Trim(id, safeBytes) == "" && !strings.HasPrefix(id, hashMark) {
 		return id
@@ -64,9 +65,32 @@ func safeName(id string) string {
 	return hashMark + hex.EncodeToString(sum[:])
 }
 
-// lockKey is the container's part of the name of a running file.
+func (e *entry) name() string {
+	return fmt.Sprintf("%s%s%d-%d%s", safeName(e.Job.Container), runMark, e.Init.PID, e.Init.Start, ending)
+}
+
+// parseName is the part of a running file's name that is the container's, and its init; ok is false for other files.
+func parseName(name string) (container string, pid int, start uint64, ok bool) {
+	rest, isEntry := strings.CutSuffix(name, ending)
+	container, init, hasInit := strings.Cut(rest, runMark)
+	first, second, hasStart := strings.Cut(init, "-")
+	pid, notPID := strconv.Atoi(first)
+	start, notStart := strconv.ParseUint(second, 10, 64)
+	return container, pid, start, isEntry && hasInit && hasStart && notPID == nil && notStart == nil
+}
+
+// runs lists the running files of a container.
+func (s *Store) runs(id string) ([]string, error) {
+	names, err := s.running.List(".")
+	if err != nil {
+		return nil, fmt.Errorf("list running recordings: %w", err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return lockKey(name) != safeName(id) }), nil
+}
+
+// lockKey is what the lock of a running file's container goes by.
 func lockKey(name string) string {
-	key, _, _ := strings.Cut(strings.TrimSuffix(name, ".json"), orphanMark)
+	key, _, _ := strings.Cut(strings.TrimSuffix(name, ending), runMark)
 	return key
 }
 
@@ -110,7 +134,7 @@ func parseEntry(name string, data []byte) (*entry, error) {
 	if e.Run == "" || e.Job.Container == "" || strings.Trim(e.Run, safeBytes) != "" {
 		return nil, errors.New("it does not say whose run it is")
 	}
-	if name != entryName(e.Job.Container) && name != e.orphanName() {
+	if name != e.name() {
 		return nil, fmt.Errorf("it is that of container %.80q", e.Job.Container)
 	}
 	if e.Harvest != nil && e.Harvest.Result == nil {
@@ -119,7 +143,7 @@ func parseEntry(name string, data []byte) (*entry, error) {
 	return e, e.Job.Output.validate()
 }
 
-func (s *Store) writeEntry(name string, e *entry) error {
+func (s *Store) writeEntry(e *entry) error {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("container %s: encode running file: %w", e.Job.Container, err)
@@ -127,7 +151,7 @@ func (s *Store) writeEntry(name string, e *entry) error {
 	if len(data) > entryLimit {
 		return fmt.Errorf("container %s: its running file would hold %d bytes: at most %d are kept (is the input profile too large?)", e.Job.Container, len(data), entryLimit)
 	}
-	if err := s.running.Replace(name, data, entryMode); err != nil {
+	if err := s.running.Replace(e.name(), data, entryMode); err != nil {
 		return fmt.Errorf("write running file: %w", err)
 	}
 	return nil

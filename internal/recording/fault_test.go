@@ -181,7 +181,7 @@ func hook(role string) error {
 		_, err = n.Start(j)
 		return err
 	case "finish":
-		if o := n.Finish(os.Getenv("STRATA_TEST_CONTAINER")); o != nil {
+		if o := n.end(os.Getenv("STRATA_TEST_CONTAINER")); o != nil {
 			return o.Err
 		}
 		return nil
@@ -292,7 +292,7 @@ func TestKilledFinishThenAnother(t *testing.T) {
 			wrote = m.Runs == 1
 		}
 		n.record(t, job("c2", "web"), did("getppid"))
-		if o := n.Finish("c1"); o != nil {
+		if o := n.end("c1"); o != nil {
 			must(t, o.Err)
 		}
 		n.idle(t)
@@ -332,7 +332,7 @@ func TestFailingSteps(t *testing.T) {
 			if !errors.Is(err, unix.ENOSPC) {
 				t.Errorf("start, step %d: %v", at, err)
 			}
-			if o := n.Finish("c1"); o != nil { // a file that could not be removed
+			if o := n.end("c1"); o != nil { // a file that could not be removed
 				must(t, o.Err)
 			}
 			n.idle(t)
@@ -342,13 +342,13 @@ func TestFailingSteps(t *testing.T) {
 		f.at = -1
 		n.ran(t, "c1", did("getpid"))
 		f.steps, f.at = steps, at
-		o := n.Finish("c1")
+		o := n.end("c1")
 		failed := f.steps > f.at
 		f.at = -1
 		if o != nil && o.Err == nil {
 			n.recorded(t, n.output("web"))
 		}
-		if again := n.Finish("c1"); again != nil {
+		if again := n.end("c1"); again != nil {
 			must(t, again.Err)
 		}
 		n.idle(t)
@@ -384,22 +384,37 @@ func fullDisk(dir string) error {
 	if err != nil {
 		return err
 	}
+	init := exec.Command("/proc/self/exe")
+	init.Env = append(os.Environ(), "STRATA_TEST_ROLE=sleep")
+	if _, err := init.StdinPipe(); err != nil {
+		return err
+	}
+	if err := init.Start(); err != nil {
+		return err
+	}
 	j := job("c1", "web")
+	j.PID = init.Process.Pid
 	if _, err := n.Start(j); err != nil {
 		return err
 	}
-	e, err := n.readEntry("c1.json")
+	e, err := n.entryOf("c1")
 	if err != nil {
 		return err
 	}
 	if err := n.kernel.set(e.Handle, did("getpid")); err != nil {
 		return err
 	}
+	if err := init.Process.Kill(); err != nil {
+		return err
+	}
+	if _, err := init.Process.Wait(); err != nil {
+		return err
+	}
 	filler := filepath.Join(recordings, "filler")
 	if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
 		return fmt.Errorf("fill the disk: %v", err)
 	}
-	if o := n.Finish("c1"); o == nil || !errors.Is(o.Err, unix.ENOSPC) {
+	if o := n.end("c1"); o == nil || !errors.Is(o.Err, unix.ENOSPC) {
 		return fmt.Errorf("outcome on a full disk is %+v", o)
 	}
 	if left, err := os.ReadDir(n.kernel.dir); err != nil || len(left) > 0 {

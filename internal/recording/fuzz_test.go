@@ -16,10 +16,10 @@ func FuzzEntry(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(whole)
-	f.Add([]byte(`{"version":1,"run":"A","job":{"container":"c1","output":{"path":"/x"}}}`))
+	f.Add([]byte(`{"version":1,"run":"A","job":{"container":"c1","output":{"path":"/x"}},"init":{"pid":1,"start":2}}`))
 	f.Add([]byte("null"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e, err := parseEntry("c1.json", data)
+		e, err := parseEntry("c1@1-2.json", data)
 		if err != nil {
 			return
 		}
@@ -28,7 +28,7 @@ func FuzzEntry(f *testing.F) {
 		}
 		again, err := json.Marshal(e)
 		must(t, err)
-		if _, err := parseEntry("c1.json", again); err != nil {
+		if _, err := parseEntry("c1@1-2.json", again); err != nil {
 			t.Fatalf("%s: %v", again, err)
 		}
 	})

@@ -3,6 +3,7 @@ package recording
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -122,7 +123,7 @@ func (n *node) start(t *testing.T, job Job) {
 	t.Helper()
 	earlier, err := n.Start(job)
 	must(t, err)
-	if earlier != nil {
+	if len(earlier) > 0 {
 		t.Fatalf("an earlier run of %s was found: %+v", job.Container, earlier)
 	}
 }
@@ -130,14 +131,46 @@ func (n *node) start(t *testing.T, job Job) {
 // ran says what a container did while it was recorded.
 func (n *node) ran(t *testing.T, id string, r *recorder.Result) {
 	t.Helper()
-	e, err := n.readEntry(entryName(id))
+	must(t, n.kernel.set(n.entry(t, id).Handle, r))
+}
+
+// entry is the running file of a container.
+func (n *node) entry(t *testing.T, id string) *entry {
+	t.Helper()
+	e, err := n.entryOf(id)
 	must(t, err)
-	must(t, n.kernel.set(e.Handle, r))
+	return e
+}
+
+// entryOf leaves out runs that were harvested already.
+func (n *node) entryOf(id string) (*entry, error) {
+	names, err := n.runs(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if e, err := n.readEntry(name); err != nil || e.Harvest == nil {
+			return e, err
+		}
+	}
+	return nil, fmt.Errorf("container %s is not recorded", id)
+}
+
+// end is Finish with the outcome of the container's last run.
+func (n *node) end(id string) *Outcome {
+	outcomes, err := n.Finish(id)
+	switch {
+	case err != nil:
+		return &Outcome{Err: err}
+	case len(outcomes) == 0:
+		return nil
+	}
+	return outcomes[len(outcomes)-1]
 }
 
 func (n *node) finish(t *testing.T, id string) *Outcome {
 	t.Helper()
-	o := n.Finish(id)
+	o := n.end(id)
 	if o == nil {
 		t.Fatalf("container %s is not recorded", id)
 	}

@@ -74,10 +74,10 @@ type Asked struct {
 	Input      string `json:"input,omitempty"`
 }
 
-// Run is one run of a container.
+// Run is one run of a container, with the name of its running file.
 type Run struct {
-	Container string `json:"container"`
-	Run       string `json:"run"`
+	Run  string `json:"run"`
+	File string `json:"file"`
 }
 
 // Part says who made a call.
@@ -181,7 +181,7 @@ func (e *entry) run(h *harvest) *Metadata {
 		Denied:     denials(h.Result.Denied),
 		Beyond:     h.Result.Beyond,
 		Failures:   h.Result.Failures,
-		Unfinished: []Run{{e.Job.Container, e.Run}},
+		Unfinished: []Run{{e.Run, e.name()}},
 	}
 	if e.Job.Input != nil {
 		m.Options.Input = e.Job.Input.Path
@@ -234,22 +234,8 @@ func (s *Store) written(e *entry) bool {
 
 // unfinished keeps those of the runs whose running file is still there.
 func (s *Store) unfinished(runs []Run) []Run {
-	var left []Run
-	for _, r := range runs {
-		if r.Container == "" {
-			continue
-		}
-		e, err := s.readEntry(entryName(r.Container))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err == nil && e.Run != r.Run:
-			orphan := entry{Run: r.Run, Job: Job{Container: r.Container}}
-			if _, err := s.readEntry(orphan.orphanName()); errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-		}
-		left = append(left, r)
-	}
-	return left
+	return slices.DeleteFunc(slices.Clone(runs), func(r Run) bool {
+		_, err := s.running.Read(r.File, entryLimit)
+		return errors.Is(err, fs.ErrNotExist)
+	})
 }

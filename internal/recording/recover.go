@@ -57,8 +57,8 @@ func (s *Store) recover(names []string, insist bool) []*Outcome {
 
 // recoverOne returns nil where there is nothing to do.
 func (s *Store) recoverOne(name string, insist bool) *Outcome {
-	if e, err := s.readEntry(name); err == nil && !s.ended(e, insist) {
-		return nil // most are; no lock is needed to see that
+	if s.system.running(name) {
+		return nil // most are: neither the file nor its lock is needed to see that
 	}
 	held, err := tryLock(s.state.Path(), runningLocks, lockKey(name))
 	if err != nil {
@@ -69,24 +69,33 @@ func (s *Store) recoverOne(name string, insist bool) *Outcome {
 	}
 	defer held.Close()
 	e, err := s.readEntry(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return s.failed(name, err)
-	case !s.ended(e, insist):
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !s.ended(e, insist) {
 		return nil
 	}
-	return s.complete(name, e)
+	return s.finish(name)
+}
+
+// running says whether the init in a running file's name is there.
+func (sys system) running(name string) bool {
+	_, pid, start, ok := parseName(name)
+	if !ok {
+		return false
+	}
+	now, err := sys.startTime(pid)
+	return err == nil && now == start
 }
 
 // ended says whether a recording is to be finished now. Where it can not be told whether the container lives, it does.
 func (s *Store) ended(e *entry, insist bool) bool {
 	if e.Harvest != nil {
-		// A clock that was set back is no reason to wait for it.
-		since := time.Since(e.Harvest.Refused)
-		return insist || since < 0 || since >= patienceOfDisks
+		return insist || due(e.Harvest.Refused, time.Now())
 	}
 	alive, err := s.system.alive(e.Init)
 	return err == nil && !alive
+}
+
+// due says whether what a disk refused is to be tried again. A clock that was set back is no reason to wait for it.
+func due(refused, now time.Time) bool {
+	since := now.Sub(refused)
+	return since < 0 || since >= patienceOfDisks
 }

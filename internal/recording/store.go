@@ -85,9 +85,9 @@ func (s *Store) Close() error {
 }
 
 // Start begins to record a container. When it returns an error nothing is recorded and nothing is left; when it is
-// killed, Recover finds what it left. A second call for the same run of a container changes nothing. What an earlier
-// run of it left is finished first; the outcome of that, if any, is returned as well.
-func (s *Store) Start(job Job) (*Outcome, error) {
+// killed, Recover finds what it left. A second call for the same run of a container changes nothing. What earlier runs
+// of it left is finished first, and the outcomes are returned as well.
+func (s *Store) Start(job Job) ([]*Outcome, error) {
 	if err := job.validate(); err != nil {
 		return nil, err
 	}
@@ -103,95 +103,92 @@ func (s *Store) Start(job Job) (*Outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("container %s: %w", job.Container, err)
 	}
-	name := entryName(job.Container)
-	held, err := lock(s.state.Path(), runningLocks, lockKey(name))
+	e := newEntry(job, init)
+	held, err := lock(s.state.Path(), runningLocks, safeName(job.Container))
 	if err != nil {
 		return nil, err
 	}
 	defer held.Close()
-
-	var earlier *Outcome
-	switch old, err := s.readEntry(name); {
-	case err == nil && old.Tracked && old.Init.same(init):
-		return nil, nil
-	case err == nil:
-		if earlier = s.complete(name, old); earlier.kept {
-			if err := s.setAside(name, old); err != nil {
-				return earlier, err
-			}
+	names, err := s.running.List(".")
+	if err != nil {
+		return nil, fmt.Errorf("list running recordings: %w", err)
+	}
+	if len(names) >= maxRunning {
+		return nil, fmt.Errorf("%d containers are being recorded: no more are taken (strata-hook gc finishes those that have ended)", len(names))
+	}
+	var earlier []*Outcome
+	for _, name := range names {
+		if lockKey(name) != safeName(job.Container) {
+			continue
 		}
-	case !errors.Is(err, fs.ErrNotExist):
-		if earlier = s.failed(name, err); earlier.kept {
-			return nil, earlier.Err
+		old, err := s.readEntry(name)
+		if err == nil && old.Tracked && old.Init.same(init) {
+			return earlier, nil
+		}
+		o := s.finish(name)
+		if earlier = append(earlier, o); name == e.name() && o.kept {
+			return earlier, o.Err
 		}
 	}
-	return earlier, s.track(name, newEntry(job, init))
+	return earlier, s.track(e)
 }
 
 // track keeps the running file ahead of the kernel: it says that the container will be tracked before it is, and that
 // it is after it was.
-func (s *Store) track(name string, e *entry) error {
-	if err := s.room(); err != nil {
-		return err
-	}
+func (s *Store) track(e *entry) error {
 	err := s.tracker.Track(e.Job.PID, e.Job.Options, func(handle recorder.Handle) error {
 		e.Handle = handle
-		return s.writeEntry(name, e)
+		return s.writeEntry(e)
 	})
 	if err == nil {
 		e.Tracked = true
-		if err = s.writeEntry(name, e); err == nil {
+		if err = s.writeEntry(e); err == nil {
 			return nil
 		}
 		err = errors.Join(err, s.tracker.LetGo(e.Handle))
 	}
 	err = fmt.Errorf("container %s: %w", e.Job.Container, err)
-	if gone := s.running.Remove(name); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+	if gone := s.running.Remove(e.name()); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
 		err = errors.Join(err, gone)
 	}
 	return err
 }
 
-func (s *Store) room() error {
-	names, err := s.running.List(".")
-	if err != nil {
-		return fmt.Errorf("list running recordings: %w", err)
-	}
-	if len(names) >= maxRunning {
-		return fmt.Errorf("%d containers are being recorded: no more are taken (strata-hook gc finishes those that have ended)", len(names))
-	}
-	return nil
-}
-
-// setAside renames what is left of a run to make room for the container's next one.
-func (s *Store) setAside(name string, e *entry) error {
-	if err := s.writeEntry(e.orphanName(), e); err != nil {
-		return err
-	}
-	return s.running.Remove(name)
-}
-
 // Finish ends the recording of a container: what was counted is written, then the kernel's tables are freed. A
-// container that is not recorded, or not any more, has no outcome (nil). An outcome with an error has kept
-// everything that Recover needs to try again.
-func (s *Store) Finish(container string) *Outcome {
+// container that is not recorded, or not any more, has no outcome; one has several when earlier runs of it had not been
+// finished. An outcome with an error has kept everything that Recover needs to try again, unless the error says so.
+func (s *Store) Finish(container string) ([]*Outcome, error) {
 	if container == "" || len(container) > maxID {
-		return &Outcome{Err: fmt.Errorf("container id of %d bytes: 1 to %d are taken", len(container), maxID)}
+		return nil, fmt.Errorf("container id of %d bytes: 1 to %d are taken", len(container), maxID)
 	}
-	name := entryName(container)
-	held, err := lock(s.state.Path(), runningLocks, lockKey(name))
+	held, err := lock(s.state.Path(), runningLocks, safeName(container))
 	if err != nil {
-		return &Outcome{Container: container, Err: err}
+		return nil, err
 	}
 	defer held.Close()
-	e, err := s.readEntry(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return s.failed(name, err)
+	names, err := s.runs(container)
+	if err != nil {
+		return nil, err
 	}
-	return s.complete(name, e)
+	var outcomes []*Outcome
+	for _, name := range names {
+		outcomes = append(outcomes, s.finish(name))
+	}
+	return outcomes, nil
+}
+
+// finish finishes what a running file says, under its container's lock.
+func (s *Store) finish(name string) *Outcome {
+	e, err := s.readEntry(name)
+	if err == nil {
+		return s.complete(name, e)
+	}
+	o := &Outcome{Container: lockKey(name), Err: err, kept: true}
+	var d *damage
+	if errors.As(err, &d) {
+		o.kept, o.Err = s.quarantine(name, d)
+	}
+	return o
 }
 
 // Outcome is what became of one run of a container.
@@ -208,16 +205,6 @@ type Outcome struct {
 
 func (o *Outcome) note(format string, args ...any) {
 	o.Notes = append(o.Notes, fmt.Sprintf(format, args...))
-}
-
-// failed is the outcome for a running file that can not be read.
-func (s *Store) failed(name string, err error) *Outcome {
-	o := &Outcome{Container: lockKey(name), Err: err, kept: true}
-	var d *damage
-	if errors.As(err, &d) {
-		o.kept, o.Err = s.quarantine(name, d)
-	}
-	return o
 }
 
 // complete finishes one run. Its steps can each be the last one before a crash: they are in the order in which doing
@@ -271,7 +258,7 @@ func (s *Store) keep(o *Outcome, name string, e *entry, seen *harvest, cause err
 	tracked := e.Harvest == nil
 	seen.Refused = time.Now().UTC()
 	e.Harvest = seen
-	if err := s.writeEntry(name, e); err != nil {
+	if err := s.writeEntry(e); err != nil {
 		e.Harvest = nil
 		o.Err = errors.Join(o.Err, err)
 		return o

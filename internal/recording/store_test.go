@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func TestRecord(t *testing.T) {
 	if m.Runs != 1 || m.Processes != 1 || m.Kernel == "" || m.Strata == "" || m.Ended.Before(m.Started) {
 		t.Errorf("metadata is %+v", m)
 	}
-	if o := n.Finish("c1"); o != nil {
+	if o := n.end("c1"); o != nil {
 		t.Errorf("a second finish did something: %+v", o)
 	}
 }
@@ -77,12 +78,12 @@ func TestStartTwice(t *testing.T) {
 func TestFinishUnknown(t *testing.T) {
 	n := newNode(t)
 	for _, id := range []string{"nobody", "../../etc/passwd", ".", "x/y", strings.Repeat("x", 1000), "\x00"} {
-		if o := n.Finish(id); o != nil {
+		if o := n.end(id); o != nil {
 			t.Errorf("%.20q: %+v", id, o)
 		}
 	}
 	for _, id := range []string{"", strings.Repeat("x", 5000)} {
-		if o := n.Finish(id); o == nil || o.Err == nil {
+		if o := n.end(id); o == nil || o.Err == nil {
 			t.Errorf("%.20q: no error", id)
 		}
 	}
@@ -160,15 +161,13 @@ func TestStartRefused(t *testing.T) {
 // A container's next run begins while the end of the one before was never told.
 func TestRestartWithoutPoststop(t *testing.T) {
 	n := newNode(t)
-	first := sleeper(t)
-	j := job("c1", "first")
-	j.PID = first.Process.Pid
+	j, first := mortal(t, job("c1", "first"))
 	n.start(t, j)
 	n.ran(t, "c1", did("getpid"))
 	end(t, first)
 	earlier, err := n.Start(job("c1", "second"))
 	must(t, err)
-	if earlier == nil || earlier.Err != nil || earlier.Profile != n.output("first") {
+	if len(earlier) != 1 || earlier[0].Err != nil || earlier[0].Profile != n.output("first") {
 		t.Fatalf("outcome of the earlier run is %+v", earlier)
 	}
 	n.ran(t, "c1", did("getppid"))
@@ -184,22 +183,26 @@ func TestRestartWithoutPoststop(t *testing.T) {
 // A run that can not be finished makes room for the next one and is not lost.
 func TestRestartWhileOutputRefuses(t *testing.T) {
 	n := newNode(t)
-	first := sleeper(t)
-	j := job("c1", "")
+	j, first := mortal(t, job("c1", ""))
 	dir := filepath.Join(n.dir, "away")
 	must(t, os.Mkdir(dir, 0o755))
-	j.PID, j.Output = first.Process.Pid, Output{Path: filepath.Join(dir, "out.json")}
+	j.Output = Output{Path: filepath.Join(dir, "out.json")}
 	n.start(t, j)
 	n.ran(t, "c1", did("getpid"))
 	end(t, first)
 	must(t, os.Remove(dir))
 	earlier, err := n.Start(job("c1", "second"))
 	must(t, err)
-	if earlier == nil || !errors.Is(earlier.Err, fs.ErrNotExist) {
+	if len(earlier) != 1 || !errors.Is(earlier[0].Err, fs.ErrNotExist) {
 		t.Fatalf("outcome of the earlier run is %+v", earlier)
 	}
 	n.ran(t, "c1", did("getppid"))
-	n.finish(t, "c1")
+	both, err := n.Finish("c1")
+	must(t, err)
+	if len(both) != 2 || (both[0].Err == nil) == (both[1].Err == nil) {
+		t.Fatalf("outcomes of both runs are %+v", both)
+	}
+	n.recorded(t, n.output("second"))
 	must(t, os.Mkdir(dir, 0o755))
 	n.recoverAll(t, 1)
 	if profile, _ := n.recorded(t, j.Output.Path); !slices.Contains(profile.allowed(), "getpid") {
@@ -423,14 +426,15 @@ func TestMergeIntoDamaged(t *testing.T) {
 	o := n.record(t, job("c1", "web"), did("getpid"))
 	before, err := os.ReadFile(o.Profile)
 	must(t, err)
-	j := job("c2", "web")
+	j, init := mortal(t, job("c2", "web"))
 	j.Merge = true
 	n.start(t, j)
 	n.ran(t, "c2", did("getppid"))
+	end(t, init)
 	whole, err := os.ReadFile(o.Metadata)
 	must(t, err)
 	must(t, os.WriteFile(o.Metadata, []byte("{"), 0o644))
-	failed := n.Finish("c2")
+	failed := n.end("c2")
 	if failed == nil || !errors.Is(failed.Err, ErrDamaged) {
 		t.Fatalf("outcome is %+v", failed)
 	}
@@ -501,15 +505,20 @@ func TestDamagedRunningFile(t *testing.T) {
 		"null":      "null",
 		"other id":  `{"version":1,"run":"A","job":{"container":"other","output":{"name":"x"}}}`,
 		"version":   `{"version":99,"run":"A","job":{"container":"c1","output":{"name":"x"}}}`,
-		"escapes":   `{"version":1,"run":"A","job":{"container":"c1","output":{"name":"../../x"}}}`,
-		"no result": `{"version":1,"run":"A","job":{"container":"c1","output":{"name":"x"}},"harvest":{}}`,
+		"escapes":   `{"version":1,"run":"A","job":{"container":"c1","output":{"name":"../../x"}},"init":{"pid":1073741824,"start":1}}`,
+		"no result": `{"version":1,"run":"A","job":{"container":"c1","output":{"name":"x"}},"init":{"pid":1073741824,"start":1},"harvest":{}}`,
+		"other run": `{"version":1,"run":"A","job":{"container":"c1","output":{"name":"x"}},"init":{"pid":1073741824,"start":2}}`,
 		"run":       `{"version":1,"run":"../../x","job":{"container":"c1","output":{"name":"x"}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
 			for _, act := range []func() *Outcome{
-				func() *Outcome { return n.Finish("c1") },
-				func() *Outcome { o, _ := n.Start(job("c1", "web")); return o },
+				func() *Outcome { return n.end("c1") },
+				func() *Outcome {
+					list, err := n.Start(job("c1", "web"))
+					must(t, err)
+					return list[0]
+				},
 				func() *Outcome {
 					list, err := n.Recover()
 					must(t, err)
@@ -519,18 +528,18 @@ func TestDamagedRunningFile(t *testing.T) {
 					return list[0]
 				},
 			} {
-				must(t, n.running.Replace("c1.json", []byte(content), 0o600))
+				must(t, n.running.Replace("c1@1073741824-1.json", []byte(content), 0o600))
 				o := act()
 				var d *damage
 				if o == nil || !errors.As(o.Err, &d) {
 					t.Fatalf("outcome is %+v, want damage", o)
 				}
-				kept, err := os.ReadFile(filepath.Join(n.dir, "state/damaged/c1.json"))
+				kept, err := os.ReadFile(filepath.Join(n.dir, "state/damaged/c1@1073741824-1.json"))
 				must(t, err)
 				if string(kept) != content {
 					t.Errorf("kept %q", kept)
 				}
-				n.Finish("c1")
+				n.end("c1")
 				n.idle(t)
 			}
 		})
@@ -541,21 +550,25 @@ func TestDamagedRunningFile(t *testing.T) {
 func TestLost(t *testing.T) {
 	n := newNode(t)
 	n.start(t, job("c1", "web"))
-	e, err := n.readEntry("c1.json")
-	must(t, err)
-	must(t, n.kernel.LetGo(e.Handle))
-	if o := n.Finish("c1"); o == nil || !errors.Is(o.Err, ErrLost) {
+	must(t, n.kernel.LetGo(n.entry(t, "c1").Handle))
+	if o := n.end("c1"); o == nil || !errors.Is(o.Err, ErrLost) {
 		t.Errorf("outcome is %+v, want ErrLost", o)
 	}
 	n.idle(t)
 }
 
+// mortal is a job whose init the test can end.
+func mortal(t *testing.T, j Job) (Job, *exec.Cmd) {
+	t.Helper()
+	init := sleeper(t)
+	j.PID = init.Process.Pid
+	return j, init
+}
+
 func TestRecoverLeavesTheLiving(t *testing.T) {
 	n := newNode(t)
-	dead := sleeper(t)
 	n.start(t, job("alive", "alive"))
-	j := job("dead", "dead")
-	j.PID = dead.Process.Pid
+	j, dead := mortal(t, job("dead", "dead"))
 	n.start(t, j)
 	n.ran(t, "dead", did("getpid"))
 	n.recoverAll(t, 0)
@@ -567,33 +580,34 @@ func TestRecoverLeavesTheLiving(t *testing.T) {
 	n.idle(t)
 }
 
-// Hooks do not try again at once what the disk has refused, gc does; nor do they wait for a clock that was set back.
-func TestSweepWaitsForDisks(t *testing.T) {
+// Hooks do not try again at once what the disk has refused; nor do they wait for a clock that was set back.
+func TestDue(t *testing.T) {
+	for after, want := range map[time.Duration]bool{0: false, time.Second: false, patienceOfDisks: true, time.Hour: true, -time.Second: true} {
+		if got := due(epoch, epoch.Add(after)); got != want {
+			t.Errorf("after %v: %v, want %v", after, got, want)
+		}
+	}
+}
+
+// What the disk has refused is not in the kernel any more, and is written when the disk takes it.
+func TestRefusingDisk(t *testing.T) {
 	n := newNode(t)
-	j := job("c1", "")
+	j, init := mortal(t, job("c1", ""))
 	dir := filepath.Join(n.dir, "away")
 	must(t, os.Mkdir(dir, 0o755))
 	j.Output = Output{Path: filepath.Join(dir, "out.json")}
 	n.start(t, j)
 	n.ran(t, "c1", did("getpid"))
+	end(t, init)
 	must(t, os.Remove(dir))
-	if o := n.Finish("c1"); o == nil || o.Err == nil {
+	if o := n.end("c1"); o == nil || o.Err == nil {
 		t.Fatalf("outcome is %+v", o)
 	}
-	sweep := func() int {
-		outcomes, err := n.Sweep()
-		must(t, err)
-		return len(outcomes)
+	if left, err := os.ReadDir(n.kernel.dir); err != nil || len(left) > 0 {
+		t.Errorf("the kernel still keeps %v (%v)", left, err)
 	}
-	if tried := sweep(); tried != 0 {
-		t.Errorf("%d were tried again at once", tried)
-	}
-	e, err := n.readEntry("c1.json")
-	must(t, err)
-	e.Harvest.Refused = time.Now().Add(time.Hour)
-	must(t, n.writeEntry("c1.json", e))
-	if tried := sweep(); tried != 1 {
-		t.Errorf("%d were tried after the clock was set back, want 1", tried)
+	if outcomes, err := n.Recover(); err != nil || len(outcomes) != 1 || outcomes[0].Err == nil {
+		t.Errorf("outcomes are %+v, %v", outcomes, err)
 	}
 	must(t, os.Mkdir(dir, 0o755))
 	n.recoverAll(t, 1)
@@ -615,12 +629,12 @@ func TestConcurrent(t *testing.T) {
 					errs <- err
 					continue
 				}
-				e, err := n.readEntry(entryName(output.Container))
+				e, err := n.entryOf(output.Container)
 				if err == nil {
 					err = n.kernel.set(e.Handle, did("getpid", "uname"))
 				}
 				errs <- err
-				if o := n.Finish(output.Container); o == nil || o.Err != nil {
+				if o := n.end(output.Container); o == nil || o.Err != nil {
 					errs <- fmt.Errorf("%s: %+v", output.Container, o)
 				}
 				if _, err := n.Recover(); err != nil {
