@@ -5,69 +5,64 @@ import (
 	"fmt"
 	"slices"
 
-	"strata/internal/safefile"
+	"strata/internal/bundle"
 )
 
-// config is what Strata reads of a container's config.json (config.md of the OCI runtime specification).
-type config struct {
-	Annotations map[string]string `json:"annotations"`
-	Root        struct {
-		Path string `json:"path"`
-	} `json:"root"`
-	Linux struct {
-		Seccomp *struct {
-			DefaultAction string `json:"defaultAction"`
-			Syscalls      []struct {
-				Action string `json:"action"`
-			} `json:"syscalls"`
-		} `json:"seccomp"`
-	} `json:"linux"`
+// container is what a container's config.json says, as far as the stages go by it.
+type container struct {
+	*bundle.Config
+	seccomp *seccomp
 }
 
-func parseConfig(data []byte) (*config, error) {
-	c := new(config)
-	if err := json.Unmarshal(data, c); err != nil {
-		return nil, fmt.Errorf("config.json: %w", err)
+// seccomp is what Strata needs to know of the profile that the engine gives to the container.
+type seccomp struct {
+	DefaultAction string `json:"defaultAction"`
+	Syscalls      []struct {
+		Action string `json:"action"`
+	} `json:"syscalls"`
+}
+
+func newContainer(config *bundle.Config) (*container, error) {
+	c := &container{Config: config}
+	if config.Seccomp == nil {
+		return c, nil
+	}
+	if err := json.Unmarshal(config.Seccomp, &c.seccomp); err != nil {
+		return nil, fmt.Errorf("config.json: linux.seccomp: %w", err)
 	}
 	return c, nil
 }
 
-// readConfig reads the configuration that the runtime was given.
-func readConfig(bundle string) (*config, error) {
-	if bundle == "" {
+// readContainer reads the configuration that the runtime was given.
+func readContainer(dir string) (*container, error) {
+	if dir == "" {
 		return nil, fmt.Errorf("state on standard input: no bundle")
 	}
-	root, err := safefile.OpenRoot(bundle)
+	config, err := bundle.Read(dir)
 	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
+		return nil, err
 	}
-	defer root.Close()
-	data, err := root.Read("config.json", inputLimit)
-	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-	return parseConfig(data)
+	return newContainer(config)
 }
 
 // filtered says whether the container will have a seccomp filter. Runtimes take a profile without a default action and
 // without rules for none.
-func (c *config) filtered() bool {
-	s := c.Linux.Seccomp
-	return s != nil && (s.DefaultAction != "" || len(s.Syscalls) > 0)
+func (c *container) filtered() bool {
+	return c.seccomp != nil && (c.seccomp.DefaultAction != "" || len(c.seccomp.Syscalls) > 0)
 }
 
 // harmless are the actions under which a call is made.
 var harmless = []string{"SCMP_ACT_ALLOW", "SCMP_ACT_LOG"}
 
 // denies says whether the container's profile can deny a call.
-func (c *config) denies() bool {
+func (c *container) denies() bool {
 	if !c.filtered() {
 		return false
 	}
-	if !slices.Contains(harmless, c.Linux.Seccomp.DefaultAction) {
+	if !slices.Contains(harmless, c.seccomp.DefaultAction) {
 		return true
 	}
-	for _, rule := range c.Linux.Seccomp.Syscalls {
+	for _, rule := range c.seccomp.Syscalls {
 		if !slices.Contains(harmless, rule.Action) {
 			return true
 		}

@@ -1,6 +1,6 @@
 package hook
 
-import "fmt"
+import "strata/internal/bundle"
 
 // Precreate reads the config.json that Podman is about to give to the runtime, and writes it back as the container asks.
 // A container that asks for nothing gets its bytes back as they were; in others only what is asked for changes, and every
@@ -10,11 +10,11 @@ func (h *Hook) Precreate() error {
 	if err != nil {
 		return err
 	}
-	config, err := parseConfig(document)
+	config, err := bundle.Parse(document)
 	if err != nil {
 		return err
 	}
-	decision, _, err := h.decide(config.Annotations, config.Root.Path)
+	decision, _, err := h.decide(config.Annotations, config.Root)
 	if err != nil {
 		return err
 	}
@@ -22,10 +22,10 @@ func (h *Hook) Precreate() error {
 		if !unconfined(decision.Profile) {
 			return errStack
 		}
-		if document, err = removeSeccomp(document); err != nil {
-			return fmt.Errorf("config.json on standard input: %w", err)
+		if config, err = config.WithSeccomp(nil); err != nil {
+			return err
 		}
 	}
-	_, err = h.Stdout.Write(document)
+	_, err = h.Stdout.Write(config.Bytes())
 	return err
 }

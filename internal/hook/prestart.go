@@ -24,11 +24,11 @@ func (h *Hook) Prestart() error {
 	if err != nil {
 		return err
 	}
-	config, err := readConfig(state.Bundle)
+	config, err := readContainer(state.Bundle)
 	if err != nil {
 		return err
 	}
-	decision, asked, err := h.decide(state.Annotations, config.Root.Path)
+	decision, asked, err := h.decide(state.Annotations, config.Root)
 	if err != nil {
 		return err
 	}
@@ -60,11 +60,11 @@ func (h *Hook) start(job recording.Job) error {
 	return errors.Join(err, store.Close())
 }
 
-// inputLimit of a profile is what a running file keeps beside other things.
+// profileLimit bounds an input profile: the running file keeps it, beside other things.
 const profileLimit = 1 << 20
 
 // job says to the recordings what a request means for this container.
-func (h *Hook) job(state *specs.State, id request.Identity, r *request.Record, config *config) (recording.Job, error) {
+func (h *Hook) job(state *specs.State, id request.Identity, r *request.Record, config *container) (recording.Job, error) {
 	if state.Pid <= 0 {
 		return recording.Job{}, fmt.Errorf("annotation %s: the state of container %s says no pid: nothing can be recorded", r.Key, state.ID)
 	}

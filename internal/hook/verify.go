@@ -10,7 +10,7 @@ import (
 
 // verify makes sure that a container has the profile that was decided for it, and stops it otherwise: an engine that
 // does not run the precreate stage, or whose runtime is no shim of Strata's, gives it another one.
-func verify(decision *policy.Decision, config *config) error {
+func verify(decision *policy.Decision, config *container) error {
 	switch {
 	case decision.Profile == nil:
 		return nil

@@ -15,7 +15,7 @@ func (m *Metadata) merge(old *Metadata) {
 }
 
 // union joins two lists of calls. A call that both have was seen by the runs of both, first at the earlier time,
-// and was made by whoever made it in either.
+// and is the application's if it ever was.
 func union(a, b []Call) []Call {
 	all := append(slices.Clone(a), b...)
 	slices.SortStableFunc(all, Call.compare)
@@ -31,9 +31,9 @@ func union(a, b []Call) []Call {
 		if call.First.Before(same.First) {
 			same.First = call.First
 		}
-		same.By = append(slices.Clone(same.By), call.By...)
-		slices.Sort(same.By)
-		same.By = slices.Compact(same.By)
+		if call.Part == ByApplication {
+			same.Part = ByApplication
+		}
 	}
 	return joined
 }

@@ -80,14 +80,14 @@ type Run struct {
 	File string `json:"file"`
 }
 
-// Part says who made a call.
+// Part says whose call it is.
 type Part string
 
 const (
-	// ByApplication are calls of programs that were executed in the container.
-	ByApplication Part = "application"
-	// ByRuntime are calls that the runtime made under the container's filter, on its way to execute a program there.
+	// ByRuntime are calls that only the runtime made, under the container's filter before it executed a program.
 	ByRuntime Part = "runtime"
+	// ByApplication are calls that the container's programs made, whether or not the runtime made them too.
+	ByApplication Part = "application"
 )
 
 // Call is a system call that was made.
@@ -96,8 +96,8 @@ type Call struct {
 	// Name is empty for a number that Strata's tables do not have. A profile can not say those.
 	Name   string `json:"name,omitempty"`
 	Number uint32 `json:"number"`
-	// By are the parts that made it, sorted; none for a denied one.
-	By []Part `json:"by,omitempty"`
+	// Part is not known for a denied one.
+	Part Part `json:"part,omitempty"`
 	// First is when it was first made, to about a millisecond; unknown for a denied one.
 	First time.Time `json:"first,omitzero"`
 	Runs  int       `json:"runs"`
@@ -113,18 +113,19 @@ func calls(seen map[syscalls.ABI][]recorder.Seen) []Call {
 	for abi, list := range seen {
 		for _, one := range list {
 			call := newCall(abi, one.Number)
-			call.First = one.First.UTC()
-			if one.ByProgram {
-				call.By = append(call.By, ByApplication)
-			}
-			if one.ByRuntime {
-				call.By = append(call.By, ByRuntime)
-			}
+			call.Part, call.First = partOf(one), one.First.UTC()
 			all = append(all, call)
 		}
 	}
 	slices.SortFunc(all, Call.compare)
 	return all
+}
+
+func partOf(one recorder.Seen) Part {
+	if one.ByProgram {
+		return ByApplication
+	}
+	return ByRuntime
 }
 
 // denials are calls of one run that the container's profile refused. When they were made is not known.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"time"
 )
 
@@ -23,12 +24,7 @@ func (s *Store) Recover() ([]*Outcome, error) {
 		return nil, err
 	}
 	outcomes := s.recover(names, true)
-	all := []error{s.tracker.Sweep()}
-	for _, dir := range []directory{s.state, s.running, s.recordings} {
-		_, err := dir.Sweep(".")
-		all = append(all, err)
-	}
-	return outcomes, errors.Join(all...)
+	return outcomes, errors.Join(s.tracker.Sweep(), s.tidy())
 }
 
 // Sweep is what a hook does for others after its own work: Recover for a few recordings. On a node with no more than
@@ -42,7 +38,33 @@ func (s *Store) Sweep() ([]*Outcome, error) {
 		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		names = names[:swept]
 	}
-	return s.recover(names, false), nil
+	outcomes := s.recover(names, false)
+	if len(outcomes) == 0 {
+		return nil, nil
+	}
+	return outcomes, s.tidy()
+}
+
+// tidy removes the temporary files that killed writers left.
+func (s *Store) tidy() error {
+	var all []error
+	for _, dir := range []directory{s.state, s.running, s.recordings} {
+		_, err := dir.Sweep(".")
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// tidyOutput is tidy for the directory of a recording that somebody else began to write.
+func (s *Store) tidyOutput(o *Outcome, e *entry) {
+	place, err := s.place(e.Job.Output)
+	if err != nil {
+		return // there is no such directory, and so nothing in it
+	}
+	defer place.close()
+	if _, err := place.dir.Sweep(filepath.Dir(place.profile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.note("temporary files of %s are left: %v", place.path(place.profile), err)
+	}
 }
 
 func (s *Store) recover(names []string, insist bool) []*Outcome {
@@ -72,7 +94,11 @@ func (s *Store) recoverOne(name string, insist bool) *Outcome {
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !s.ended(e, insist) {
 		return nil
 	}
-	return s.finish(name)
+	o := s.finish(name)
+	if err == nil {
+		s.tidyOutput(o, e)
+	}
+	return o
 }
 
 // running says whether the init in a running file's name is there.

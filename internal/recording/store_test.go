@@ -48,12 +48,12 @@ func TestRecord(t *testing.T) {
 	if want := []string{syscalls.Host().Arch()}; !slices.Equal(profile.Architectures, want) {
 		t.Errorf("architectures are %v, want %v", profile.Architectures, want)
 	}
-	by := map[string]string{}
+	parts := map[string]Part{}
 	for _, call := range m.Calls {
-		by[call.Name] = fmt.Sprint(call.By)
+		parts[call.Name] = call.Part
 	}
-	if by["execve"] != "[runtime]" || by["getpid"] != "[application]" || by["write"] != "[application]" || len(by) != 3 {
-		t.Errorf("calls are by %v", by)
+	if parts["execve"] != ByRuntime || parts["getpid"] != ByApplication || parts["write"] != ByApplication || len(parts) != 3 {
+		t.Errorf("parts are %v", parts)
 	}
 	if m.Runs != 1 || m.Processes != 1 || m.Kernel == "" || m.Strata == "" || m.Ended.Before(m.Started) {
 		t.Errorf("metadata is %+v", m)
@@ -410,13 +410,13 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// A call that one run's runtime and another's program made is both's.
+// A call that one run's runtime and another's program made is the application's.
 func TestUnionOfParts(t *testing.T) {
 	read := func(by Part, runs int, after time.Duration) []Call {
-		return []Call{{ABI: "x86_64", Name: "read", By: []Part{by}, Runs: runs, First: epoch.Add(after)}}
+		return []Call{{ABI: "x86_64", Name: "read", Part: by, Runs: runs, First: epoch.Add(after)}}
 	}
 	joined := union(read(ByRuntime, 2, time.Second), read(ByApplication, 3, 0))
-	if len(joined) != 1 || joined[0].Runs != 5 || !slices.Equal(joined[0].By, []Part{ByApplication, ByRuntime}) || !joined[0].First.Equal(epoch) {
+	if len(joined) != 1 || joined[0].Runs != 5 || joined[0].Part != ByApplication || !joined[0].First.Equal(epoch) {
 		t.Errorf("joined are %+v", joined)
 	}
 }
