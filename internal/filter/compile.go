@@ -1,9 +1,11 @@
 package filter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 
@@ -133,7 +135,7 @@ func build(fallback ruleset.Action, rules []ruleset.Rule, abis []syscalls.ABI, o
 		return nil, nil, fmt.Errorf("default action %v: %w", fallback, explain(err, fallback))
 	}
 	names := &names{abis: abis, numbers: map[string]seccomp.ScmpSyscall{}}
-	err = prepare(f, abis, o)
+	err = cmp.Or(digestible(rules), prepare(f, abis, o))
 	for i := 0; i < len(rules) && err == nil; i++ {
 		if rules[i].Action != fallback {
 			err = add(f, names, rules[i])
@@ -144,6 +146,54 @@ func build(fallback ruleset.Action, rules []ruleset.Rule, abis []syscalls.ABI, o
 		return nil, nil, err
 	}
 	return f, names.unknown, nil
+}
+
+// maxConditional bounds the rules with conditions, each name and alternative counted. The engines' default profiles
+// have about twenty. libseccomp's time grows with their square: at this bound it takes some tenths of a second.
+const maxConditional = 512
+
+// ErrIndigestible is in the chain of errors about rules on which libseccomp would not end.
+var ErrIndigestible = errors.New("libseccomp does not end on such rules")
+
+// digestible tests that libseccomp will come back from adding the rules: that they are not too many, and that none
+// shares nodes with others (see ruleset.Style), which made libseccomp 2.5.4 loop for ever.
+func digestible(rules []ruleset.Rule) error {
+	total := 0
+	perName := map[string]int{}
+	shares := map[string]ruleset.Rule{}
+	for _, rule := range rules {
+		if len(rule.Conditions) == 0 {
+			continue
+		}
+		alternatives := rule.Alternatives()
+		total += len(rule.Names) * len(alternatives)
+		for _, name := range rule.Names {
+			perName[name] += len(alternatives)
+			if len(alternatives) == 1 && sharing(alternatives[0]) {
+				shares[name] = rule
+			}
+		}
+	}
+	if total > maxConditional {
+		return fmt.Errorf("%d rules with conditions, at most %d are compiled: %w", total, maxConditional, ErrTooLong)
+	}
+	for _, name := range slices.Sorted(maps.Keys(shares)) {
+		if perName[name] > 1 {
+			return fmt.Errorf("%v for %s, beside other conditional rules: "+
+				"only the last argument may be compared for order or inequality: %w", shares[name], name, ErrIndigestible)
+		}
+	}
+	return nil
+}
+
+// sharing reports whether another condition follows one for which libseccomp has two nodes that lead to it.
+func sharing(conditions []ruleset.Condition) bool {
+	for _, c := range conditions[:len(conditions)-1] {
+		if c.Op != ruleset.EQ && c.Op != ruleset.MaskedEQ {
+			return true
+		}
+	}
+	return false
 }
 
 func prepare(f *seccomp.ScmpFilter, abis []syscalls.ABI, o Options) error {

@@ -7,6 +7,10 @@ import (
 
 // Style says which conditions are used to write a set as rules. All styles say the same; a filter compiled from
 // one may be shorter, or right where libseccomp errs in another (GHSA-4q85-33p6-j5g6).
+//
+// In every style NE and the orders stand in a rule's last condition only. For an earlier one libseccomp 2.5 has two
+// nodes on a 64-bit ABI that share what follows (_db_rule_gen_64 in db.c), and a second rule for the call that is
+// put below both makes a ring of it: seccomp_rule_add never returns.
 type Style uint8
 
 const (
@@ -117,7 +121,7 @@ func (c *coverer) values(r ref, arg uint, target ref) ([]Condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.style == Masks {
+	if c.style == Masks || !c.isLeaf(target) {
 		return v.masked(cubes), nil
 	}
 	spans := v.spans(cubes)
