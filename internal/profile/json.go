@@ -21,6 +21,7 @@ func parseJSON(data []byte) (node, *Error) {
 }
 
 type jsonReader struct {
+	counter
 	data string
 	at   int // offset of the next byte
 
@@ -60,10 +61,11 @@ var literals = map[string]kind{"null": null, "true": boolean, "false": boolean}
 func (r *jsonReader) value(depth int) (node, *Error) {
 	c, _ := r.peek()
 	n := node{line: r.line, column: r.at - r.lineStart + 1}
+	if fault := r.count(depth); fault != "" {
+		return n, r.fail("%s", fault)
+	}
 	var err *Error
 	switch {
-	case depth == MaxDepth && (c == '[' || c == '{'):
-		err = r.fail("lists and objects are more than %d deep", MaxDepth)
 	case c == '{':
 		n.kind = object
 		err = r.object(&n, depth+1)

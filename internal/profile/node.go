@@ -38,6 +38,21 @@ var kinds = [...]string{null: "null", boolean: "a boolean", number: "a number", 
 
 func (k kind) String() string { return kinds[k] }
 
+// counter keeps documents from taking many times their size in memory.
+type counter struct{ values int }
+
+// count is called for each value, with how deep it lies. It says what is too much.
+func (c *counter) count(depth int) (fault string) {
+	c.values++
+	switch {
+	case depth > MaxDepth:
+		return fmt.Sprintf("lists and objects are more than %d deep", MaxDepth)
+	case c.values > MaxValues:
+		return fmt.Sprintf("there are more than %d values", MaxValues)
+	}
+	return ""
+}
+
 // get finds a key's value.
 func (n *node) get(name string) (*node, bool) {
 	for i := range n.keys {
@@ -49,11 +64,11 @@ func (n *node) get(name string) (*node, bool) {
 }
 
 // quote makes a text from a document fit for a message: short, on one line, no control characters.
-func quote(s string) string { return strconv.Quote(shorten(s)) }
+func quote(s string) string { return strconv.Quote(shorten(s, maxQuoted)) }
 
 // clip is quote without the quotation marks where the text does not need them.
 func clip(s string) string {
-	if short := shorten(s); short != "" && isWord(short) {
+	if short := shorten(s, maxQuoted); short != "" && isWord(short) {
 		return short
 	}
 	return quote(s)
@@ -71,11 +86,11 @@ func isWord(s string) bool {
 // maxQuoted is the length in bytes up to which messages show a text.
 const maxQuoted = 64
 
-func shorten(s string) string {
-	if len(s) <= maxQuoted {
+func shorten(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	end := maxQuoted
+	end := most
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}

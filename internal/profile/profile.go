@@ -16,12 +16,14 @@ import (
 
 // Limits on a document. They are far above what any engine's default holds (about 25 rules, 450 names).
 const (
-	MaxSize  = 4 << 20 // bytes
-	MaxDepth = 32      // lists and objects inside each other
-	MaxRules = 16384
-	MaxNames = 65536 // in all rules together
-	MaxArgs  = 64    // in one rule; repeated indices are alternatives
-	MaxBases = 15    // profiles below a profile
+	MaxSize   = 4 << 20     // bytes
+	MaxYAML   = MaxSize / 2 // bytes of YAML; an object in a cluster's etcd has 1.5 MiB at most
+	MaxDepth  = 32          // lists and objects inside each other
+	MaxValues = 1 << 18     // lists, objects, texts and numbers together
+	MaxRules  = 16384
+	MaxNames  = 65536 // in all rules together
+	MaxArgs   = 64    // in one rule; repeated indices are alternatives
+	MaxBases  = 15    // profiles below a profile
 )
 
 // Profile is one document, whichever format it came from. Sets (names, architectures, flags, capabilities) are sorted and

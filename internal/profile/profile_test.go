@@ -151,6 +151,7 @@ func TestRefused(t *testing.T) {
 		{"two documents", spo("---\n") + spo(""), "a second document"},
 		{"anchor", spo("  syscalls: &a []\n"), "anchors and aliases are not read"},
 		{"alias", spo("  syscalls: []\n  flags: *a\n"), "unknown anchor"},
+		{"long alias", spo("  flags: *" + strings.Repeat("a", 100000) + "\n"), "unknown anchor 'aaa"},
 		{"merge", spo("  <<: {flags: []}\n"), `type "!!merge" is not read`},
 		{"tag", spo("  flags: !!set {}\n"), "tag"},
 		{"duplicate key in YAML", spo("  defaultAction: SCMP_ACT_ALLOW\n"), `line 6, column 3: key "defaultAction" is there twice`},
@@ -185,6 +186,10 @@ func TestAllErrorsAreTold(t *testing.T) {
 	if !errors.As(err, &es) || len(es) != 3 {
 		t.Fatalf("%v: want three errors", err)
 	}
+	var first *Error
+	if !errors.As(err, &first) || first != es[0] {
+		t.Errorf("%v: the first is not found", err)
+	}
 	if es[2].Rule != 1 || es[2].Call != "read" {
 		t.Errorf("third: %+v", es[2])
 	}
@@ -199,9 +204,12 @@ func TestAllErrorsAreTold(t *testing.T) {
 
 func TestTooMuch(t *testing.T) {
 	for name, data := range map[string]string{
-		"size":  `{"defaultAction": "SCMP_ACT_ALLOW"}` + strings.Repeat(" ", MaxSize),
-		"rules": `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [` + strings.Repeat("0,", MaxRules) + `0]}`,
-		"names": `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"action": "SCMP_ACT_LOG", "names": [` + strings.Repeat(`"read",`, MaxNames) + `"read"]}]}`,
+		"size":           `{"defaultAction": "SCMP_ACT_ALLOW"}` + strings.Repeat(" ", MaxSize),
+		"YAML":           "a: " + strings.Repeat(" ", MaxYAML) + "b",
+		"values":         `{"defaultAction": [` + strings.Repeat("0,", MaxValues) + `0]}`,
+		"values in YAML": "a: [" + strings.Repeat("0,", MaxValues) + "0]",
+		"rules":          `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [` + strings.Repeat("0,", MaxRules) + `0]}`,
+		"names":          `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"action": "SCMP_ACT_LOG", "names": [` + strings.Repeat(`"read",`, MaxNames) + `"read"]}]}`,
 	} {
 		if _, _, err := Parse("web", []byte(data)); err == nil || !strings.Contains(err.Error(), "more than") {
 			t.Errorf("%s: %v", name, err)

@@ -13,6 +13,9 @@ import (
 // parseYAML reads a document's values. Of YAML it takes what JSON can say: no anchors, aliases, merge keys or tags, as
 // those let a short text stand for a long one, or for one that other readers see differently.
 func parseYAML(data []byte) (node, *Error) {
+	if len(data) > MaxYAML {
+		return node{}, &Error{Text: fmt.Sprintf("has %d bytes, more than the %d that YAML may have: write JSON", len(data), MaxYAML)}
+	}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	if err := d.Decode(&doc); err != nil {
@@ -31,24 +34,28 @@ func parseYAML(data []byte) (node, *Error) {
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
 		return node{}, &Error{Text: "is empty"}
 	}
-	return yamlValue(doc.Content[0], 0)
+	var r yamlReader
+	return r.value(doc.Content[0], 0)
 }
 
+type yamlReader struct{ counter }
+
+// oneLine is the text of an error of package yaml, which may quote the document at any length.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " ")
+	return shorten(strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " "), 200)
 }
 
 var yamlScalars = map[string]kind{
 	"!!null": null, "!!bool": boolean, "!!int": number, "!!float": number, "!!str": text, "!!timestamp": text,
 }
 
-func yamlValue(y *yaml.Node, depth int) (node, *Error) {
+func (r *yamlReader) value(y *yaml.Node, depth int) (node, *Error) {
 	n := node{line: y.Line, column: y.Column}
 	fail := func(text string) (node, *Error) {
 		return n, &Error{Line: y.Line, Column: y.Column, Text: text}
 	}
-	if depth > MaxDepth {
-		return fail(fmt.Sprintf("lists and objects are more than %d deep", MaxDepth))
+	if fault := r.count(depth); fault != "" {
+		return fail(fault)
 	}
 	switch {
 	case y.Kind == yaml.AliasNode || y.Anchor != "":
@@ -69,21 +76,21 @@ func yamlValue(y *yaml.Node, depth int) (node, *Error) {
 	case yaml.SequenceNode:
 		n.kind = list
 		for _, item := range y.Content {
-			v, err := yamlValue(item, depth+1)
+			v, err := r.value(item, depth+1)
 			if err != nil {
 				return n, err
 			}
 			n.items = append(n.items, v)
 		}
 	case yaml.MappingNode:
-		return yamlObject(y, n, depth)
+		return r.object(y, n, depth)
 	default:
 		return fail("this kind of value is not read")
 	}
 	return n, nil
 }
 
-func yamlObject(y *yaml.Node, n node, depth int) (node, *Error) {
+func (r *yamlReader) object(y *yaml.Node, n node, depth int) (node, *Error) {
 	n.kind = object
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(y.Content); i += 2 {
@@ -91,7 +98,7 @@ func yamlObject(y *yaml.Node, n node, depth int) (node, *Error) {
 		at := func(text string) (node, *Error) {
 			return n, &Error{Line: k.Line, Column: k.Column, Text: text}
 		}
-		name, err := yamlValue(k, depth+1)
+		name, err := r.value(k, depth+1)
 		if err != nil {
 			return n, err
 		}
@@ -102,7 +109,7 @@ func yamlObject(y *yaml.Node, n node, depth int) (node, *Error) {
 			return at("key " + quote(name.text) + " is there twice")
 		}
 		seen[name.text] = true
-		v, err := yamlValue(y.Content[i+1], depth+1)
+		v, err := r.value(y.Content[i+1], depth+1)
 		if err != nil {
 			return n, err
 		}
