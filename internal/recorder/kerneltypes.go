@@ -77,7 +77,7 @@ func mapBTF() (raw []byte, unmap func(), err error) {
 	}
 	raw, err = unix.Mmap(int(file.Fd()), 0, int(stat.Size()), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
 	if err == nil {
-		return raw, func() { unix.Munmap(raw) }, nil
+		return raw, func() { _ = unix.Munmap(raw) }, nil // what could not be unmapped ends with the process
 	}
 	raw = make([]byte, stat.Size())
 	_, err = io.ReadFull(file, raw)

@@ -317,7 +317,7 @@ func TestInterruptedSets(t *testing.T) {
 			if err := node.LetGo(handle); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.MkdirAll(filepath.Join(handle.Set), 0o700); err != nil {
+			if err := os.MkdirAll(handle.Set, 0o700); err != nil {
 				t.Fatal(err)
 			}
 			if err := node.Sweep(); err != nil {

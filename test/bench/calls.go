@@ -37,8 +37,10 @@ func work(commands io.Reader, answers io.Writer) error {
 		case "filter":
 			err = allowAll()
 		case "loop":
-			var n int
-			n, err = strconv.Atoi(argument)
+			n, err := strconv.Atoi(argument)
+			if err != nil {
+				return err
+			}
 			begin := time.Now()
 			for range n {
 				unix.RawSyscall(unix.SYS_GETPPID, 0, 0, 0)
