@@ -3,7 +3,7 @@
 //
 // A document is read strictly: what an engine would ignore or misread (an unknown key, an empty object, a second value
 // after the first) is an error that names the place. Load follows a profile's bases, Resolve says what a profile means on
-// one machine, and ReadSet and FromSet pass between documents and the algebra of rules.
+// one machine, and Resolved.Set and FromSet pass between documents and the algebra of rules.
 //
 // The package must never know where profiles are kept, how several become one, or what a kernel makes of them.
 package profile

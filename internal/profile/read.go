@@ -53,7 +53,6 @@ type reader struct {
 	warnings Warnings
 
 	spo   bool // the document is a Kubernetes object
-	v1    bool // and has version v1 of its API
 	names int  // in all rules so far
 
 	rule  int // being read, from 1; 0 outside of rules
