@@ -19,8 +19,11 @@ import (
 // ErrTooLong is in the chain of errors about programs that the kernel does not take.
 var ErrTooLong = errors.New("the filter has too many instructions")
 
-// Options say how a program is laid out; they make no difference to what it does.
+// Options say how a program is laid out and found; they make no difference to what it does.
 type Options struct {
+	// Cache keeps compiled programs for Proven, or is nil. Compiling takes libseccomp some twenty times as long as all
+	// else. What a cache gives back is proven like what libseccomp compiles, so a wrong one costs time and no more.
+	Cache Cache
 	// Linear has libseccomp compare system call numbers one by one, ordered by the effort that each needs, as it
 	// does by default. Otherwise they are searched by bisection (SCMP_FLTATR_CTL_OPTIMIZE 2), as runc has it.
 	Linear bool

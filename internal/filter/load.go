@@ -50,12 +50,12 @@ func Load(p Program, flags Flags) error {
 	}
 	runtime.LockOSThread() // no_new_privs is the thread's; TSYNC gives it to the others
 	defer runtime.UnlockOSThread()
-	err := install(p, flags)
+	err := install(p, flags, allThreads)
 	if errors.Is(err, unix.EACCES) {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return fmt.Errorf("load: set no_new_privs: %w", err)
 		}
-		err = install(p, flags)
+		err = install(p, flags, allThreads)
 	}
 	switch {
 	case errors.Is(err, unix.EINVAL):
@@ -66,14 +66,20 @@ func Load(p Program, flags Flags) error {
 	return nil
 }
 
-func install(p Program, flags Flags) error {
+// Which threads a filter is installed in: the calling one, or all of the process.
+const (
+	thisThread = 0
+	allThreads = unix.SECCOMP_FILTER_FLAG_TSYNC
+)
+
+func install(p Program, flags Flags, threads uintptr) error {
 	raw := make([]unix.SockFilter, len(p))
 	for i, in := range p {
 		raw[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
 	prog := unix.SockFprog{Len: uint16(len(raw)), Filter: &raw[0]}
 	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		uintptr(flags)|unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+		uintptr(flags)|threads, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(raw)
 	switch {
 	case errno != 0:

@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"strata/internal/ruleset"
 	"strata/internal/syscalls"
@@ -108,24 +109,41 @@ type Proof struct {
 // merge 64-bit comparisons wrongly, GHSA-4q85-33p6-j5g6), or the program is too long, the rules are written in
 // other styles; the first program that is proven is the result. If there is none the error says why for each.
 func Proven(set *ruleset.Set, o Options) (*Proof, error) {
-	var failures []error
+	var failed failures
 	for _, style := range ruleset.Styles() {
 		proof, err := proven(set, style, o)
 		if err == nil {
 			return proof, nil
 		}
-		failures = append(failures, fmt.Errorf("rules %v: %w", style, err))
+		failed = append(failed, fmt.Errorf("rules %v: %w", style, err))
 		if errors.Is(err, ErrUnenforceable) {
 			break
 		}
 	}
-	return nil, errors.Join(failures...)
+	return nil, fmt.Errorf("no proven filter: %w", failed)
 }
+
+// failures are why no style gave a proven program; they are said in one line.
+type failures []error
+
+func (f failures) Error() string {
+	text := make([]string, len(f))
+	for i, err := range f {
+		text[i] = err.Error()
+	}
+	return strings.Join(text, "; ")
+}
+
+func (f failures) Unwrap() []error { return f }
 
 func proven(set *ruleset.Set, style ruleset.Style, o Options) (*Proof, error) {
 	rules, err := set.Rules(style)
 	if err != nil {
 		return nil, err
+	}
+	key := cacheKey(set.Fallback(), rules, set.ABIs(), o)
+	if compiled := o.recall(key); compiled != nil && Prove(set, compiled) == nil {
+		return &Proof{*compiled, rules, style}, nil
 	}
 	compiled, err := Compile(set.Fallback(), rules, set.ABIs(), o)
 	if err != nil {
@@ -134,5 +152,6 @@ func proven(set *ruleset.Set, style ruleset.Style, o Options) (*Proof, error) {
 	if err := Prove(set, compiled); err != nil {
 		return nil, err
 	}
+	o.keep(key, compiled)
 	return &Proof{*compiled, rules, style}, nil
 }

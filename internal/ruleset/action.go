@@ -56,6 +56,11 @@ type Action struct {
 // MaxErrno is the greatest errno that the kernel returns to the caller (include/linux/err.h, MAX_ERRNO).
 const MaxErrno = 4095
 
+const (
+	errnoPerm  = uint16(syscall.EPERM)
+	errnoNoSys = uint16(syscall.ENOSYS)
+)
+
 // String gives the action as a person writes it: ALLOW, ERRNO(ENOSYS), TRACE(7).
 func (a Action) String() string {
 	switch a.Kind {

@@ -231,3 +231,27 @@ func kinds(t *rapid.T, what string, abis []syscalls.ABI, a, b *Set, fallbacks bo
 		}
 	})
 }
+
+func TestWritableSetsAreWrittenAndNoMorePermissive(t *testing.T) {
+	abis := []syscalls.ABI{syscalls.X86}
+	rapid.Check(t, func(t *rapid.T) {
+		set := genSet(abis).Draw(t, "set")
+		writable, changes, err := Writable(set)
+		if errors.Is(err, ErrNotWritable) && set.Fallback().Kind == KillProcess {
+			return
+		}
+		check(t, err)
+		within(t, "a writable set is within the set", writable, set)
+		rules, err := writable.Rules(Short)
+		if errors.Is(err, ErrTooComplex) {
+			return
+		}
+		check(t, err)
+		wellFormed(t, writable, Short, rules)
+		if len(changes) == 0 {
+			same(t, "a set that is not changed", writable, set)
+		} else if _, err := set.Rules(Short); !errors.Is(err, ErrNotWritable) {
+			t.Fatalf("changed without need: %v, %v", changes, err)
+		}
+	})
+}

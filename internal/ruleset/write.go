@@ -65,6 +65,20 @@ type written struct {
 }
 
 func (w *writer) rules() ([]Rule, error) {
+	all, err := w.direct()
+	if err != nil {
+		return nil, err
+	}
+	if w.Has(syscalls.X86) {
+		if all, err = w.multiplexers(all); err != nil {
+			return nil, err
+		}
+	}
+	return group(all), nil
+}
+
+// direct are the regions of all calls but the multiplexers of x86.
+func (w *writer) direct() ([]written, error) {
 	var all []written
 	for _, name := range w.names() {
 		regions, err := w.name(name)
@@ -75,13 +89,7 @@ func (w *writer) rules() ([]Rule, error) {
 			all = append(all, written{name, regions})
 		}
 	}
-	if w.Has(syscalls.X86) {
-		var err error
-		if all, err = w.multiplexers(all); err != nil {
-			return nil, err
-		}
-	}
-	return group(all), nil
+	return all, nil
 }
 
 // names are the names of the calls of which something is said, sorted, without the multiplexers of x86.
