@@ -103,7 +103,7 @@ func (p *Policy) read(file, text string) Problems {
 	if _, err := toml.Decode(text, &document); err != nil {
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
-			where := Place{File: file, Line: syntax.Position.Line, Col: syntax.Position.Col}
+			where := offset(file, text, syntax.Position.Start)
 			return Problems{fmt.Errorf("%v: %s", where, syntax.Message)}
 		}
 		return Problems{fmt.Errorf("%s: %w", file, err)}
@@ -121,6 +121,13 @@ func (p *Policy) read(file, text string) Problems {
 		problems = append(problems, fmt.Errorf("%v: %w", problem.where, problem.err))
 	}
 	return problems
+}
+
+// offset is the place of a byte. The library counts lines too far where one ends too
+// early.
+func offset(file, text string, at int) Place {
+	before := text[:min(max(at, 0), len(text))]
+	return Place{File: file, Line: 1 + strings.Count(before, "\n"), Col: len(before) - strings.LastIndexByte(before, '\n')}
 }
 
 // reader reads one file into a policy.

@@ -201,6 +201,7 @@ func TestLoadRefuses(t *testing.T) {
 		want       []string
 	}{
 		{"syntax", "[record]\npodman = yes\n", []string{"strata.toml:2:"}},
+		{"a line that ends too early", "\n[record\npodman = true\n", []string{"strata.toml:2:8"}},
 		{"twice in a file", "[record]\npodman = true\npodman = true\n", []string{"strata.toml:3:"}},
 		{"not UTF-8", "# \xff\n", []string{"strata.toml:"}},
 		{"unknown section", "\n\n  [recrod]\n", []string{`strata.toml:3:3: unknown key "recrod"; known here are allow, bind`}},

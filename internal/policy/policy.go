@@ -128,7 +128,7 @@ type Bind struct {
 func Defaults() *Policy {
 	return &Policy{
 		Profiles: Profiles{
-			Dirs:        []string{"/etc/strata/profiles", "/usr/share/strata/profiles"},
+			Dirs:        []string{"/etc/strata/profiles", "/usr/local/share/strata/profiles", "/usr/share/strata/profiles"},
 			SeccompRoot: "/var/lib/kubelet/seccomp",
 			Exempt:      []Pattern{"kube-system"},
 		},

@@ -12,8 +12,8 @@ import (
 
 // Region is a part of a set's calls that one rule of one layer decided.
 type Region struct {
-	Names      []string // sorted; none: all calls that no other region is about
-	ABIs       []syscalls.ABI
+	Names      []string       // sorted; none: all calls that no other region is about
+	ABIs       []syscalls.ABI // where it is so; all of the set's if it is so wherever the calls exist
 	Conditions []ruleset.Condition
 	Action     ruleset.Action
 	Origin     ruleset.Origin
@@ -35,7 +35,7 @@ func Explain(set *ruleset.Set) ([]Region, error) {
 			}
 		}
 	}
-	regions := found.regions()
+	regions := found.regions(set.ABIs())
 	_, origin := set.Why(set.ABIs()[0], set.ABIs()[0].Max()+1, ruleset.Args{})
 	return append(regions, Region{ABIs: set.ABIs(), Action: set.Fallback(), Origin: origin}), nil
 }
@@ -70,10 +70,13 @@ func pieceKey(p ruleset.Piece) string {
 	return fmt.Sprint(p.Action, p.Origin.Layer, p.Origin.Rule, p.Conditions)
 }
 
-func (g *gathering) regions() []Region {
+func (g *gathering) regions(all []syscalls.ABI) []Region {
 	var regions []Region
 	index := map[string]int{}
 	for _, c := range g.calls {
+		if everywhere(c.name, c.abis, all) {
+			c.abis = all
+		}
 		key := pieceKey(c.piece) + fmt.Sprint(c.abis)
 		i, ok := index[key]
 		if !ok {
@@ -100,6 +103,14 @@ func (g *gathering) regions() []Region {
 		)
 	})
 	return regions
+}
+
+// everywhere reports whether no other ABI has a call of that name.
+func everywhere(name string, abis, all []syscalls.ABI) bool {
+	return !slices.ContainsFunc(all, func(abi syscalls.ABI) bool {
+		_, has := abi.Number(name)
+		return has && !slices.Contains(abis, abi)
+	})
 }
 
 // When gives the conditions as words, or "" where there are none.

@@ -31,7 +31,7 @@ var suffixes = []string{"", ".json", ".yaml"}
 // by name must be root's and writable by nobody else, and links may not lead out of
 // their directory; a path is the caller's choice.
 func (l Library) Load(r reference.Reference) ([]*profile.Profile, profile.Warnings, error) {
-	return profile.Load(r.String(), l.document)
+	return profile.Load(r.String(), l.Document)
 }
 
 // LoadAll loads layers of a stack, for a Plan.
@@ -51,8 +51,8 @@ func (l Library) LoadAll(layers []reference.Reference) ([][]*profile.Profile, pr
 	return chains, all, nil
 }
 
-// document finds the text of a profile that a person or another profile names.
-func (l Library) document(name string) ([]byte, error) {
+// Document finds the text of a profile that a person or another profile names.
+func (l Library) Document(name string) ([]byte, error) {
 	parse := reference.Parse
 	if l.Trusted {
 		parse = reference.ParseTrusted

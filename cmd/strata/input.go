@@ -1,0 +1,215 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"strata/internal/filter"
+	"strata/internal/policy"
+	"strata/internal/profile"
+	"strata/internal/reference"
+	"strata/internal/ruleset"
+	"strata/internal/safefile"
+	"strata/internal/stack"
+	"strata/internal/syscalls"
+)
+
+// input is how a command finds and reads profiles.
+type input struct {
+	policyDir   string
+	profileDirs []string
+	seccompRoot string
+	caps        []string
+	kernel      string
+	overlap     string
+
+	cmd     *cobra.Command
+	library stack.Library
+	machine profile.Machine
+	reading ruleset.Overlap
+}
+
+// addTo defines the flags.
+func (in *input) addTo(cmd *cobra.Command) {
+	in.cmd = cmd
+	f := cmd.Flags()
+	f.StringVar(&in.policyDir, "policy", policy.Dir, "directory of strata.toml, which says where profiles are")
+	f.StringSliceVar(&in.profileDirs, "profile-dir", nil, "directory of profiles, instead of the policy's (can be repeated)")
+	f.StringVar(&in.seccompRoot, "seccomp-root", "", "directory of localhost/NAME, instead of the policy's")
+	f.StringSliceVar(&in.caps, "cap", podmanCaps, "capabilities of the container, or none")
+	f.StringVar(&in.kernel, "kernel", "", "version of the kernel, instead of this machine's")
+	f.StringVar(&in.overlap, "overlap", "refuse", "how to read rules that contradict each other: refuse, strictest or first")
+}
+
+// podmanCaps are what Podman gives a container by default (containers/common,
+// pkg/config/default.go).
+var podmanCaps = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE",
+	"CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+}
+
+var overlaps = map[string]ruleset.Overlap{"refuse": ruleset.Refuse, "strictest": ruleset.Strictest, "first": ruleset.First}
+
+// prepare reads what the flags say. It is called before any profile is read.
+func (in *input) prepare() error {
+	var ok bool
+	if in.reading, ok = overlaps[in.overlap]; !ok {
+		return fmt.Errorf("--overlap %s: say refuse, strictest or first", reference.Quote(in.overlap))
+	}
+	if err := in.findMachine(); err != nil {
+		return err
+	}
+	in.library = stack.Library{Dirs: in.profileDirs, SeccompRoot: in.seccompRoot, Trusted: true}
+	if len(in.profileDirs) > 0 && in.seccompRoot != "" {
+		return nil
+	}
+	p, err := policy.Load(in.policyDir)
+	if err != nil {
+		return err
+	}
+	if len(in.profileDirs) == 0 {
+		in.library.Dirs = p.Profiles.Dirs
+	}
+	if in.seccompRoot == "" {
+		in.library.SeccompRoot = p.Profiles.SeccompRoot
+	}
+	return nil
+}
+
+func (in *input) findMachine() error {
+	release := in.kernel
+	if release == "" {
+		var uts unix.Utsname
+		if err := unix.Uname(&uts); err != nil {
+			return fmt.Errorf("uname: %w", err)
+		}
+		release = unix.ByteSliceToString(uts.Release[:])
+	}
+	kernel, ok := profile.ParseRelease(release)
+	if !ok {
+		return fmt.Errorf("--kernel %s: say a version such as 6.1", reference.Quote(release))
+	}
+	in.machine = profile.Machine{Native: syscalls.Host(), Kernel: kernel}
+	for _, c := range in.caps {
+		c = strings.ToUpper(c)
+		switch {
+		case c == "NONE" && len(in.caps) == 1:
+		case c == "" || c == "NONE":
+			return errors.New("--cap: name capabilities, or none")
+		default:
+			in.machine.Capabilities = append(in.machine.Capabilities, "CAP_"+strings.TrimPrefix(c, "CAP_"))
+		}
+	}
+	return nil
+}
+
+// chain reads a profile with those that it stands on. Warnings go to standard error.
+func (in *input) chain(name string) ([]*profile.Profile, error) {
+	chain, warnings, err := in.load(name)
+	in.warn(warnings)
+	return chain, err
+}
+
+func (in *input) load(name string) ([]*profile.Profile, profile.Warnings, error) {
+	name = canonical(name)
+	return profile.Load(name, func(wanted string) ([]byte, error) {
+		if wanted == name && name == "-" {
+			return in.stdin()
+		}
+		data, err := in.library.Document(wanted)
+		if wanted == name && err != nil && isPath(name, err) {
+			return safefile.ReadPath(name, profile.MaxSize)
+		}
+		return data, err
+	})
+}
+
+// canonical returns the one name of a profile that has several.
+func canonical(name string) string {
+	if r, err := reference.ParseTrusted(name); err == nil {
+		return r.String()
+	}
+	return name
+}
+
+// isPath reports whether something that is no profile's name is to be opened as a
+// path: it has a slash at the beginning or a file of that name is there.
+func isPath(name string, notFound error) bool {
+	_, invalid := reference.ParseTrusted(name)
+	return invalid != nil && !strings.HasPrefix(name, "localhost/") || errors.Is(notFound, fs.ErrNotExist) && exists(name)
+}
+
+func exists(path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil
+}
+
+func (in *input) stdin() ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(in.cmd.InOrStdin(), profile.MaxSize+1))
+	if err == nil && len(data) > profile.MaxSize {
+		err = fmt.Errorf("standard input: larger than %d bytes", profile.MaxSize)
+	}
+	return data, err
+}
+
+func (in *input) warn(warnings profile.Warnings) {
+	for _, w := range warnings {
+		fmt.Fprintf(in.cmd.ErrOrStderr(), "strata: warning: %v\n", w)
+	}
+}
+
+// plan reads the profiles of a stack.
+func (in *input) plan(layers, ceilings []string) (stack.Plan, error) {
+	p := stack.Plan{Machine: in.machine, Overlap: in.reading}
+	for _, list := range []struct {
+		names []string
+		into  *[][]*profile.Profile
+	}{{layers, &p.Layers}, {ceilings, &p.Ceilings}} {
+		for _, name := range list.names {
+			chain, err := in.chain(name)
+			if err != nil {
+				return stack.Plan{}, err
+			}
+			*list.into = append(*list.into, chain)
+		}
+	}
+	return p, nil
+}
+
+// build makes a stack and prints the warnings about it.
+func (in *input) build(p stack.Plan) (*stack.Stack, error) {
+	s, err := p.Build()
+	if err != nil {
+		return nil, err
+	}
+	in.warn(s.Warnings)
+	return s, nil
+}
+
+// read reads one profile as a stack of its own.
+func (in *input) read(name string) (*stack.Stack, error) {
+	p, err := in.plan([]string{name}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return in.build(p)
+}
+
+// prove has a set compiled and the filter proven, and prints what the installed
+// libseccomp could not take in.
+func (in *input) prove(set *ruleset.Set) (*filter.Proof, error) {
+	proof, err := filter.Proven(set, filter.Options{})
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range proof.Unknown {
+		fmt.Fprintf(in.cmd.ErrOrStderr(), "strata: warning: the installed libseccomp does not know %v: the filter does %v there\n", u, set.Fallback())
+	}
+	return proof, nil
+}

@@ -1,0 +1,363 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"strata/internal/filter"
+	"strata/internal/profile"
+)
+
+// documents are the profiles that the tests are about, all for x86-64 and its 32-bit
+// ABIs or for no stated architecture.
+var documents = map[string]string{
+	"base.json":   `{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [{"names": ["read", "write", "exit_group"], "action": "SCMP_ACT_ALLOW"}]}`,
+	"child.json":  `{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]}`,
+	"on.json":     `{"baseProfileName": "base", "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [{"names": ["close"], "action": "SCMP_ACT_ALLOW"}]}`,
+	"denies.json": `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]}`,
+	"typo.json":   `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["raed"], "action": "SCMP_ACT_ALLOW"}]}`,
+	"wrong.json":  `{"defaultAction": "SCMP_ACT_EARNO", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALOW"}]}`,
+	"empty.json":  `{}`,
+	"both.json": `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+		{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}]},
+		{"names": ["socket"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 16, "op": "SCMP_CMP_GE"}]}]}`,
+	"caps.json":   `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}}]}`,
+	"kernel.json": `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["ptrace"], "action": "SCMP_ACT_ALLOW", "includes": {"minKernel": "4.8"}}]}`,
+	"all.json":    `{"defaultAction": "SCMP_ACT_ALLOW"}`,
+}
+
+// node makes a directory with profiles and an empty policy.
+func node(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, sub := range []string{"profiles", "seccomp", "policy"} {
+		must(t, os.Mkdir(filepath.Join(dir, sub), 0o755))
+	}
+	for name, text := range documents {
+		must(t, os.WriteFile(filepath.Join(dir, "profiles", name), []byte(text), 0o644))
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "seccomp", "k.json"), []byte(documents["base.json"]), 0o644))
+	return dir
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// strata runs a command; DIR in its arguments is the node's directory. Commands that
+// read profiles find them there.
+func strata(t *testing.T, dir, stdin string, args ...string) result {
+	t.Helper()
+	args = append([]string(nil), args...)
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "DIR", dir)
+	}
+	switch args[0] {
+	case "stack", "diff", "check", "explain", "show", "validate", "convert", "compile":
+		args = append(args, "--profile-dir", dir+"/profiles", "--seccomp-root", dir+"/seccomp")
+	}
+	var stdout, stderr bytes.Buffer
+	code := run(args, strings.NewReader(stdin), &stdout, &stderr)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+func TestCommands(t *testing.T) {
+	dir := node(t)
+	for _, c := range []struct {
+		args  string
+		stdin string
+		code  int
+		out   []string // parts of standard output
+		err   []string // parts of standard error; nil: there is nothing
+	}{
+		{args: "", out: []string{"Available Commands:"}},
+		{args: "version", out: []string{"strata 0."}},
+		{args: "version --json", out: []string{`"commit":`}},
+		{args: "completion bash", out: []string{"__start_strata"}},
+		{args: "help stack", out: []string{"the base first"}},
+		{args: "nonsense", code: 2, err: []string{"unknown command"}},
+		{args: "stack --nonsense x", code: 2, err: []string{"unknown flag"}},
+
+		{args: "stack base child", out: []string{`"clone"`, `"read"`, `"SCMP_ACT_ERRNO"`}},
+		{args: "stack base.json DIR/profiles/child.json", out: []string{`"clone"`, `"read"`}},
+		{args: "stack on", out: []string{`"close"`, `"read"`}},
+		{args: "stack base -", stdin: documents["child.json"], out: []string{`"clone"`, `"read"`}},
+		{args: "stack base denies --ceiling base", out: []string{`"read"`}},
+		{args: "stack base child --explain", out: []string{
+			`ALLOW by rule 1 of "base"`, "exit_group read write", `ALLOW by rule 1 of "child"`, "clone if flags has none of", "all other calls"}},
+		{args: "stack base child --json", out: []string{`"digest": "sha256:`, `"instructions":`, `"style": `, `"layers": [`}},
+		{args: "stack base child --json --explain", out: []string{`"regions": [`, `"layer": "child"`, `"rule": 1`}},
+		{args: "stack denies base --format spo", out: []string{"kind: SeccompProfile"}, err: []string{"warning"}},
+		{args: "stack denies base --child-wins --format docker", out: []string{`"write"`}},
+		{args: "stack base --log", out: []string{`"SCMP_ACT_LOG"`}},
+		{args: "stack localhost/k.json", out: []string{`"read"`}},
+		{args: "stack", code: 2, err: []string{"requires at least 1 arg"}},
+		{args: "stack missing", code: 2, err: []string{"missing", "DIR/profiles"}},
+		{args: "stack localhost/../policy", code: 2, err: []string{"localhost/../policy"}},
+		{args: "stack ./missing.json", code: 2, err: []string{"./missing.json: no such file"}},
+		{args: "stack base --format yaml", code: 2, err: []string{"oci, docker or spo"}},
+		{args: "stack unconfined", code: 2, err: []string{"restricts nothing"}},
+		{args: "stack wrong", code: 2, err: []string{"SCMP_ACT_EARNO", "SCMP_ACT_ALOW"}},
+		{args: "stack both", code: 2, err: []string{"contradict"}},
+		{args: "stack both --overlap strictest", out: []string{`"SCMP_ACT_LOG"`}},
+		{args: "stack base --overlap maybe", code: 2, err: []string{"refuse, strictest or first"}},
+		{args: "stack base --kernel new", code: 2, err: []string{"--kernel"}},
+		{args: "stack typo", out: []string{"{"}, err: []string{"warning", "raed"}},
+
+		{args: "diff base base", out: []string{"the same for all"}},
+		{args: "diff base denies", code: 1, out: []string{
+			"base is more permissive than denies\n  ALLOW, not ERRNO(EPERM) on", "\n    write\n", "denies is more permissive than base", "all that neither mentions, as "}},
+		{args: "diff base child", code: 1, out: []string{"clone if flags has none of", "as clone(0, 0, 0, 0, 0, 0) on"}},
+		{args: "diff base denies --json", code: 1, out: []string{`"answer": false`, `"call": "write"`, `"layer": "denies"`}},
+		{args: "diff base base --json", out: []string{`"answer": true`}},
+		{args: "diff base", code: 2, err: []string{"accepts 2 arg"}},
+		{args: "diff base missing", code: 2, err: []string{"missing"}},
+
+		{args: "check base --within base", out: []string{"nowhere more permissive"}},
+		{args: "check base --within unconfined", out: []string{"nowhere more permissive"}},
+		{args: "check denies --within base", code: 1, out: []string{"denies is more permissive than base"}},
+		{args: "check base --within denies", code: 1, out: []string{"write"}},
+		{args: "check base --within denies --json", code: 1, out: []string{`"answer": false`}},
+		{args: "check base", code: 2, err: []string{"within"}},
+
+		{args: "explain base read 0=3", out: []string{"read(0x3, 0, 0, 0, 0, 0) on", ": ALLOW", `decided by rule 1 of "base"`, "libseccomp's filter: ALLOW"}},
+		{args: "explain on read arg0=3", out: []string{`decided by rule 1 of "base"`}},
+		{args: "explain base close 0=3", out: []string{": ERRNO(ENOSYS)", `default action of "base"`, "filter: ERRNO(ENOSYS)"}},
+		{args: "explain child clone --abi x86_64", out: []string{"clone on x86_64 (56)", `ALLOW if flags has none of`, `by rule 1 of "child"`, "otherwise ERRNO(ENOSYS)"}},
+		{args: "explain child clone 0=0x10000000 --abi x86_64", out: []string{"clone(0x10000000, 0, 0, 0, 0, 0) on x86_64: ERRNO(ENOSYS)"}},
+		{args: "explain child clone 0=0 --abi x86_64 --json", out: []string{`"action": "ALLOW"`, `"filter": "ALLOW"`, `"rule": 1`}},
+		{args: "explain child clone --abi x86_64 --json", out: []string{`"regions": [`, `"op": `}},
+		{args: "explain base read --json", out: []string{`"action": "ALLOW"`, `"layer": "base"`}},
+		{args: "explain base 0 --abi x86_64", out: []string{"read on x86_64 (0)", "ALLOW, by rule 1"}},
+		{args: "explain base nothing", code: 2, err: []string{`no system call "nothing"`}},
+		{args: "explain base read 6=1", code: 2, err: []string{"0 to 5"}},
+		{args: "explain base read 0", code: 2, err: []string{"ARGUMENT=VALUE"}},
+		{args: "explain base read 0=x", code: 2, err: []string{"not a number"}},
+		{args: "explain base read 0=1 arg0=2", code: 2, err: []string{"twice"}},
+		{args: "explain base read --abi vax", code: 2, err: []string{"x86_64"}},
+
+		{args: "show base", out: []string{"base on ", "\nALLOW\n", "Read, write and copy data\n    read write\n", "\nERRNO(ENOSYS)\n  everything else\n"}},
+		{args: "show on", out: []string{"base < on on "}},
+		{args: "show child", out: []string{"    clone if flags has none of "}},
+		{args: "show denies --json", out: []string{`"default": "ALLOW"`, `"ERRNO(EPERM)"`}},
+		{args: "show runtime/default", out: []string{"runtime/default on ", "Sockets"}},
+		{args: "show caps", out: []string{"everything else"}},
+		{args: "show caps --cap sys_admin", out: []string{"ALLOW", "mount"}},
+		{args: "show runtime/default --cap none", out: []string{"ALLOW"}},
+		{args: "show base --cap none,CAP_CHOWN", code: 2, err: []string{"--cap"}},
+		{args: "show kernel --kernel 4.7", out: []string{"everything else"}},
+		{args: "show kernel --kernel 4.8-rc1", out: []string{"ptrace"}},
+
+		{args: "validate base child on", out: []string{"base: right, ", "child: right, ", "on: right, "}},
+		{args: "validate runtime/default", out: []string{"runtime/default: right"}, err: []string{}},
+		{args: "validate base wrong", code: 1, out: []string{"base: right", "wrong: error: ", "SCMP_ACT_EARNO", "SCMP_ACT_ALOW"}},
+		{args: "validate empty", code: 1, out: []string{"empty: error: "}},
+		{args: "validate both", code: 1, out: []string{"contradict"}},
+		{args: "validate typo", out: []string{"typo: warning: ", "raed", "typo: right"}},
+		{args: "validate typo --strict", code: 1, out: []string{"typo: error: ", "raed"}},
+		{args: "validate base empty --json", code: 1, out: []string{`"valid": true`, `"valid": false`, `"instructions": `}},
+		{args: "validate missing", code: 2, err: []string{"missing"}},
+
+		{args: "convert base --to docker", out: []string{`"names"`}},
+		{args: "convert base --to spo", out: []string{"kind: SeccompProfile"}, err: []string{"ENOSYS"}},
+		{args: "convert denies --to spo", out: []string{"defaultAction: SCMP_ACT_ALLOW"}},
+		{args: "convert on --to oci", out: []string{`"baseProfileName": "base"`}},
+		{args: "convert caps --to docker", out: []string{`"CAP_SYS_ADMIN"`}},
+		{args: "convert caps --to oci", code: 2, err: []string{"caps"}},
+		{args: "convert caps --to oci --resolve --cap CAP_SYS_ADMIN", out: []string{`"mount"`}},
+		{args: "convert both --to oci", code: 2, err: []string{"contradict"}},
+		{args: "convert base", code: 2, err: []string{"to"}},
+		{args: "convert base --to xml", code: 2, err: []string{"oci, docker or spo"}},
+
+		{args: "compile base --to pfc", out: []string{"pseudo filter code start"}},
+		{args: "compile base --to elf", code: 2, err: []string{"bpf or pfc"}},
+		{args: "compile unconfined", code: 2, err: []string{"no filter"}},
+	} {
+		r := strata(t, dir, c.stdin, fields(c.args)...)
+		if r.code != c.code {
+			t.Errorf("strata %s: exit code %d, want %d\n%s%s", c.args, r.code, c.code, r.stdout, r.stderr)
+			continue
+		}
+		for _, want := range c.out {
+			if !strings.Contains(r.stdout, want) {
+				t.Errorf("strata %s does not print %q:\n%s", c.args, want, r.stdout)
+			}
+		}
+		for _, want := range c.err {
+			if want = strings.ReplaceAll(want, "DIR", dir); !strings.Contains(r.stderr, want) {
+				t.Errorf("strata %s: standard error does not say %q:\n%s", c.args, want, r.stderr)
+			}
+		}
+		if c.err == nil && r.stderr != "" {
+			t.Errorf("strata %s: on standard error: %s", c.args, r.stderr)
+		}
+		if c.code == exitError && r.stdout != "" {
+			t.Errorf("strata %s: printed %q before it failed", c.args, r.stdout)
+		}
+		if strings.Contains(r.stdout, "\x1b") {
+			t.Errorf("strata %s: colours where no terminal is", c.args)
+		}
+		if strings.Contains(c.args, "--json") && !json.Valid([]byte(r.stdout)) {
+			t.Errorf("strata %s: no JSON: %s", c.args, r.stdout)
+		}
+	}
+}
+
+// fields splits the arguments of a test; none are none.
+func fields(args string) []string {
+	if args == "" {
+		return []string{"--help"}
+	}
+	return strings.Fields(args)
+}
+
+func TestWithoutArguments(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if code := run(nil, strings.NewReader(""), &stdout, &stderr); code != exitYes || !strings.Contains(stdout.String(), "Available Commands") {
+		t.Errorf("exit code %d: %s%s", code, stdout.String(), stderr.String())
+	}
+}
+
+// What a command writes is what another one reads.
+func TestOutput(t *testing.T) {
+	dir := node(t)
+	for _, args := range []string{
+		"stack base child -o DIR/out",
+		"stack base child --format docker -o DIR/out",
+		"stack base child --explain -o DIR/out",
+		"stack base child --json -o DIR/out",
+	} {
+		r := strata(t, dir, "", fields(args)...)
+		if r.code != exitYes {
+			t.Fatalf("strata %s: %d: %s", args, r.code, r.stderr)
+		}
+		if wordy := strings.Contains(args, "explain") || strings.Contains(args, "json"); (r.stdout != "") != wordy {
+			t.Errorf("strata %s printed %q", args, r.stdout)
+		}
+		if r := strata(t, dir, "", "explain", "DIR/out", "read", "0=1"); !strings.Contains(r.stdout, ": ALLOW\n") {
+			t.Errorf("strata %s: what was written says %s%s", args, r.stdout, r.stderr)
+		}
+		must(t, os.Remove(filepath.Join(dir, "out")))
+	}
+	if r := strata(t, dir, "", "stack", "wrong", "-o", "DIR/out"); r.code != exitError {
+		t.Errorf("exit code %d", r.code)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "out")); err == nil {
+		t.Error("a failed command left its output")
+	}
+	if r := strata(t, dir, "", "stack", "base", "-o", "DIR/missing/out"); r.code != exitError || !strings.Contains(r.stderr, "missing") {
+		t.Errorf("into a directory that is missing: %d, %s", r.code, r.stderr)
+	}
+}
+
+func TestCompileToBPF(t *testing.T) {
+	dir := node(t)
+	r := strata(t, dir, "", "compile", "base")
+	program, err := filter.Parse([]byte(r.stdout))
+	if r.code != exitYes || err != nil || len(program) == 0 {
+		t.Fatalf("%d, %v: %s", r.code, err, r.stderr)
+	}
+	if r := strata(t, dir, "", "compile", "base", "-o", "DIR/out"); r.code != exitYes || r.stdout != "" {
+		t.Errorf("%d: %q %s", r.code, r.stdout, r.stderr)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "out"))
+	if err != nil || !bytes.Equal(data, program.Bytes()) {
+		t.Errorf("the file differs from what is printed: %v", err)
+	}
+}
+
+func TestPolicyCommands(t *testing.T) {
+	dir := node(t)
+	for _, c := range []struct {
+		name, text, args string
+		code             int
+		out              []string
+		err              []string
+	}{
+		{"nothing", "-", "check", exitYes, []string{"the defaults hold"}, nil},
+		{"empty", "", "check", exitYes, []string{"right: DIR/policy/strata.toml"}, nil},
+		{"empty for programs", "", "check --json", exitYes, []string{`"valid": true`}, nil},
+		{"syntax", "[record\n", "check", exitNo, []string{"DIR/policy/strata.toml:1:"}, nil},
+		{"unknown keys", "[record]\na = 1\nb = 2\n", "check", exitNo, []string{"strata.toml:2:1: unknown", "\nDIR/policy/strata.toml:3:1: unknown"}, nil},
+		{"unknown for programs", "[record]\na = 1\n", "check --json", exitNo, []string{`"valid": false`, "strata.toml:2:1"}, nil},
+		{"unknown shown", "[record]\na = 1\n", "show", exitError, nil, []string{"strata.toml:2:1"}},
+		{"profiles that are there", "[profiles]\ndirs = [\"DIR/profiles\"]\ndefault = \"base\"\nceiling = \"runtime/default\"\n[[bind]]\nimage = \"*\"\nstack = [\"base\", \"on\"]\n", "check", exitYes, []string{"right"}, nil},
+		{"profiles that are missing", "[profiles]\ndirs = [\"DIR/profiles\"]\ndefault = \"missing\"\n[[bind]]\nimage = \"*\"\nstack = [\"base\", \"gone\"]\n", "check", exitNo,
+			[]string{"strata.toml:3:1: profile missing", "strata.toml:4:1: profile gone"}, nil},
+		{"a profile that is wrong", "[profiles]\ndirs = [\"DIR/profiles\"]\nceiling = \"wrong\"\n", "check", exitNo, []string{"strata.toml:3:1: "}, nil},
+		{"unconfined", "[[bind]]\nimage = \"*\"\nstack = [\"unconfined\"]\n", "check", exitYes, []string{"right"}, nil},
+		{"shown", "[record]\npodman = false\nnamespaces = [\"ci-*\"]\n[[allow]]\nnamespace = \"shop\"\nprofiles = [\"web-*\"]\n[[bind]]\nimage = \"a\"\nnamespace = \"n\"\nstack = [\"x\", \"y\"]\n", "show", exitYes,
+			[]string{"record.podman", "false", "DIR/policy/strata.toml:2:1", "ci-*", "allow shop: web-* (", "bind image a, namespace n: x,y (", "default"}, nil},
+		{"shown for programs", "profiles.ceiling = \"top\"\n[[allow]]\nnamespace = \"shop\"\nprofiles = []\n[[bind]]\nimage = \"a\"\nstack = [\"x\"]\n", "show --json", exitYes,
+			[]string{`"ceiling": "top"`, `"recordPodman": true`, `"image": "a"`, `"namespace": "shop"`}, nil},
+	} {
+		file := filepath.Join(dir, "policy", "strata.toml")
+		if c.text == "-" {
+			must(t, os.RemoveAll(file))
+		} else {
+			must(t, os.WriteFile(file, []byte(strings.ReplaceAll(c.text, "DIR", dir)), 0o644))
+		}
+		r := strata(t, dir, "", append(append([]string{"policy"}, strings.Fields(c.args)...), "--policy", "DIR/policy")...)
+		if r.code != c.code {
+			t.Errorf("%s: exit code %d\n%s%s", c.name, r.code, r.stdout, r.stderr)
+		}
+		for _, want := range c.out {
+			if !strings.Contains(r.stdout, strings.ReplaceAll(want, "DIR", dir)) {
+				t.Errorf("%s: does not print %q:\n%s", c.name, want, r.stdout)
+			}
+		}
+		for _, want := range c.err {
+			if !strings.Contains(r.stderr, want) {
+				t.Errorf("%s: standard error does not say %q:\n%s", c.name, want, r.stderr)
+			}
+		}
+	}
+	if r := strata(t, dir, "", "policy"); r.code != exitYes || !strings.Contains(r.stdout, "check") {
+		t.Errorf("policy alone: %d: %s", r.code, r.stdout)
+	}
+}
+
+// The policy says where names are looked for, unless the flags do.
+func TestProfilesOfThePolicy(t *testing.T) {
+	dir := node(t)
+	must(t, os.WriteFile(filepath.Join(dir, "policy", "strata.toml"), []byte("[profiles]\ndirs = [\""+dir+"/profiles\"]\nseccomp_root = \""+dir+"/seccomp\"\n"), 0o644))
+	for _, name := range []string{"base", "localhost/k.json"} {
+		var stdout, stderr bytes.Buffer
+		if code := run([]string{"show", name, "--policy", dir + "/policy"}, nil, &stdout, &stderr); code != exitYes {
+			t.Errorf("%s: %d: %s", name, code, stderr.String())
+		}
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "policy", "strata.toml"), []byte("x = 1\n"), 0o644))
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"show", "base", "--policy", dir + "/policy"}, nil, &stdout, &stderr); code != exitError || !strings.Contains(stderr.String(), "strata.toml:1:1") {
+		t.Errorf("a broken policy: %d: %s", code, stderr.String())
+	}
+}
+
+// The same stack has the same bytes and the same digest.
+func TestStackIsStable(t *testing.T) {
+	dir := node(t)
+	first := strata(t, dir, "", "stack", "base", "child", "runtime/default", "--json", "--explain")
+	for range 3 {
+		if again := strata(t, dir, "", "stack", "base", "child", "runtime/default", "--json", "--explain"); again.stdout != first.stdout {
+			t.Fatal("two runs print different things")
+		}
+	}
+	var out stackJSON
+	must(t, json.Unmarshal([]byte(first.stdout), &out))
+	if _, _, err := profile.Parse("out", out.Profile); err != nil {
+		t.Errorf("the profile inside: %v", err)
+	}
+}
