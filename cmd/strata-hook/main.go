@@ -12,6 +12,7 @@ import (
 
 	"strata/internal/hook"
 	"strata/internal/request"
+	"strata/internal/syslog"
 	"strata/internal/version"
 )
 
@@ -36,7 +37,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "strata-hook", version.String())
 		return 0
 	}
-	h.Stdin, h.Stdout, h.Log = stdin, stdout, hook.NewLog()
+	h.Stdin, h.Stdout, h.Log = stdin, stdout, syslog.New("strata-hook")
 	for _, stage := range hook.Stages() {
 		if stage.Name != name {
 			continue

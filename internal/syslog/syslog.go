@@ -1,4 +1,6 @@
-package hook
+// Package syslog writes log messages to the node's syslog or journal, for programs that engines run: what they say on
+// standard error is often lost.
+package syslog
 
 import (
 	"fmt"
@@ -11,23 +13,23 @@ import (
 // syslogPath is where the node takes log messages: syslog's socket, which journald has too.
 const syslogPath = "/dev/log"
 
-// NewLog makes a log that goes to syslog or the journal. A node without either, or with one that does not read, costs
-// a container's start nothing: what can not be sent at once is dropped, and errors go to standard error as well.
-func NewLog() *logrus.Logger { return newLog(syslogPath) }
+// New makes a log that goes to syslog or the journal under a program's name. A node without either, or with one that
+// does not read, costs a container's start nothing: what can not be sent at once is dropped.
+func New(program string) *logrus.Logger { return at(syslogPath, program) }
 
-func newLog(path string) *logrus.Logger {
+func at(path, program string) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	log.SetFormatter(&logrus.TextFormatter{DisableColors: true, DisableTimestamp: true})
-	log.AddHook(&syslog{path: path, socket: -1})
+	log.AddHook(&syslog{path: path, program: program, socket: -1})
 	return log
 }
 
 // syslog is a logrus hook for the local syslog, which is opened by the first message.
 type syslog struct {
-	path   string
-	socket int
-	absent bool
+	path, program string
+	socket        int
+	absent        bool
 }
 
 // priorities are severities of RFC 5424, table 2.
@@ -53,7 +55,7 @@ func (s *syslog) Fire(entry *logrus.Entry) error {
 	if err != nil {
 		return err
 	}
-	message := fmt.Sprintf("<%d>strata-hook[%d]: %s", facility|priorities[entry.Level], unix.Getpid(), line)
+	message := fmt.Sprintf("<%d>%s[%d]: %s", facility|priorities[entry.Level], s.program, unix.Getpid(), line)
 	if err := unix.Sendto(s.socket, []byte(message), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil); err != nil {
 		s.absent = true
 	}
