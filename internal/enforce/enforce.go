@@ -1,0 +1,291 @@
+// Package enforce gives a container the profile that was decided for it, or makes sure that it has it.
+//
+// The layers are stacked, what libseccomp compiles of the result is proven, and linux.seccomp of the container's
+// configuration is replaced by it. A proof takes several times as long as all the rest, so what was proven is kept for
+// the next container with the same layers (proven.go).
+//
+// The package knows decisions and configurations. It must never know who asked, or at which stage of which engine it is
+// called.
+package enforce
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"strata/internal/bundle"
+	"strata/internal/filter"
+	"strata/internal/policy"
+	"strata/internal/profile"
+	"strata/internal/reference"
+	"strata/internal/ruleset"
+	"strata/internal/stack"
+	"strata/internal/syscalls"
+)
+
+// DefaultState is the state directory of an installed Strata.
+const DefaultState = "/run/strata"
+
+// Node is where profiles come from and where what was proven is kept.
+type Node struct {
+	// State is the directory of what lives as long as the machine runs.
+	State string
+	// Library finds profiles.
+	Library stack.Library
+}
+
+// On is a node with a state directory and a policy. Trusted says that profiles may name their bases by path.
+func On(state string, p *policy.Policy, trusted bool) Node {
+	return Node{state, stack.Library{Dirs: p.Profiles.Dirs, SeccompRoot: p.Profiles.SeccompRoot, Trusted: trusted}}
+}
+
+// Enforced is what a container runs under.
+type Enforced struct {
+	// Layers of the stack and profiles that it does not exceed, the undermost first, bases included.
+	Layers   []string `json:"layers"`
+	Ceilings []string `json:"ceilings,omitempty"`
+	// Profile is the value of linux.seccomp, nil for a container without a filter.
+	Profile json.RawMessage `json:"profile,omitempty"`
+	// Instructions of the proven filter.
+	Instructions int `json:"instructions,omitempty"`
+	// Notes are for the node's administrator.
+	Notes []string `json:"notes,omitempty"`
+}
+
+func (e *Enforced) String() string {
+	text := strings.Join(e.Layers, ",")
+	if len(e.Ceilings) > 0 {
+		text += " below " + strings.Join(e.Ceilings, ",")
+	}
+	return text
+}
+
+// Apply is the configuration with the profile that was decided for its container.
+func (n Node) Apply(c *bundle.Config, p *policy.Profile) (*bundle.Config, *Enforced, error) {
+	enforced, err := n.stack(c, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err = c.WithSeccomp(enforced.Profile)
+	return c, enforced, err
+}
+
+// ErrNotEnforced is in the chain of errors about containers that would not run under the profile decided for them.
+var ErrNotEnforced = errors.New("it is not what the container would run under: " +
+	"use Strata's precreate hook (Podman) or make strata-runtime the engine's runtime (CRI-O, containerd, Docker)")
+
+// Verify makes sure that a configuration holds the profile that was decided for its container. It is compared by what
+// it means, so an engine that applied the same profile by itself is as good.
+func (n Node) Verify(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
+	want, err := n.stack(c, p)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(want.Profile, c.Seccomp) {
+		return want, nil
+	}
+	has, err := engines(c)
+	if err != nil {
+		return nil, err
+	}
+	difference, err := n.compare(want, has, machine(c))
+	if err != nil {
+		return nil, err
+	}
+	if difference != "" {
+		return nil, fmt.Errorf("profile %v: %s: %w", want, difference, ErrNotEnforced)
+	}
+	return want, nil
+}
+
+// compare says what a profile, nil for none, does that is not wanted, or "".
+func (n Node) compare(want *Enforced, has *profile.Profile, m profile.Machine) (string, error) {
+	switch {
+	case want.Profile == nil && has == nil:
+		return "", nil
+	case want.Profile == nil:
+		return "config.json has a filter", nil
+	case has == nil:
+		return "config.json has no filter", nil
+	}
+	wanted, _, err := profile.Parse("the stack", want.Profile)
+	if err != nil {
+		return "", err
+	}
+	if !slices.Equal(wanted.Flags, has.Flags) || wanted.ListenerPath != has.ListenerPath || wanted.ListenerMetadata != has.ListenerMetadata {
+		return "flags or listener in config.json are others", nil
+	}
+	var sets [2]*ruleset.Set
+	for i, p := range []*profile.Profile{has, wanted} {
+		resolved, _, err := p.Resolve(m)
+		if err != nil {
+			return "", err
+		}
+		if sets[i], err = ruleset.Read(resolved.Source(), ruleset.Options{Overlap: ruleset.Strictest}); err != nil {
+			return "", err
+		}
+	}
+	equal, witness, err := ruleset.Equal(sets[0], sets[1])
+	if err != nil || equal {
+		return "", err
+	}
+	return "by config.json " + witness.String(), nil
+}
+
+// stack makes what is decided, or finds it among what was made and proven before.
+func (n Node) stack(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
+	plan, warnings, err := n.plan(c, p)
+	if err != nil {
+		return nil, err
+	}
+	if enforced := n.recall(keyOf(plan)); enforced != nil {
+		return enforced, nil
+	}
+	enforced, err := prove(plan, warnings)
+	if err != nil {
+		return nil, err
+	}
+	keys := []string{keyOf(plan)}
+	if p.Tighten { // what is restricted already is not changed: that is what Verify asks
+		if c, err = c.WithSeccomp(enforced.Profile); err != nil {
+			return nil, err
+		}
+		if plan, _, err = n.plan(c, p); err != nil {
+			return nil, err
+		}
+		keys = append(keys, keyOf(plan))
+	}
+	for _, key := range keys {
+		if err := n.remember(key, enforced); err != nil {
+			enforced.Notes = append(enforced.Notes, fmt.Sprintf("the proof is not kept for the next container: %v", err))
+		}
+	}
+	return enforced, nil
+}
+
+func (n Node) plan(c *bundle.Config, p *policy.Profile) (stack.Plan, profile.Warnings, error) {
+	plan := stack.Plan{Machine: machine(c), Log: p.Log}
+	layers, warnings, err := n.load(p.Layers)
+	if err != nil {
+		return plan, nil, err
+	}
+	plan.Layers = layers
+	if p.Tighten {
+		// Both restrict each other, so what the engine gave may as well be the ceiling: its denials are never logged only.
+		given, err := engines(c)
+		if err != nil {
+			return plan, nil, err
+		}
+		if given != nil {
+			plan.Ceilings = append(plan.Ceilings, []*profile.Profile{given})
+			// Engines' own defaults hold rules that contradict each other. Of those the strictest is no less than what the
+			// container would have had.
+			plan.Overlap = ruleset.Strictest
+		}
+	}
+	if p.Ceiling != nil {
+		ceiling, more, err := n.load([]reference.Reference{*p.Ceiling})
+		if err != nil {
+			return plan, nil, fmt.Errorf("ceiling: %w", err)
+		}
+		plan.Ceilings = append(plan.Ceilings, ceiling...)
+		warnings = append(warnings, more...)
+	}
+	return plan, warnings, nil
+}
+
+// load loads layers. Paths are only the policy's or of somebody trusted; what such a file names is as good.
+func (n Node) load(layers []reference.Reference) ([][]*profile.Profile, profile.Warnings, error) {
+	var (
+		chains [][]*profile.Profile
+		all    profile.Warnings
+	)
+	for _, layer := range layers {
+		library := n.Library
+		library.Trusted = library.Trusted || layer.Kind == reference.Path
+		chain, warnings, err := library.Load(layer)
+		if err != nil {
+			return nil, nil, err
+		}
+		chains = append(chains, chain)
+		all = append(all, warnings...)
+	}
+	return chains, all, nil
+}
+
+// prove makes the stack, with the filter proven that libseccomp compiles of it.
+func prove(plan stack.Plan, warnings profile.Warnings) (*Enforced, error) {
+	s, err := plan.Build()
+	if err != nil {
+		return nil, err
+	}
+	e := &Enforced{Layers: s.Layers, Ceilings: s.Ceilings}
+	for _, w := range append(warnings, s.Warnings...) {
+		e.Notes = append(e.Notes, w.String())
+	}
+	if s.Unconfined {
+		return e, nil
+	}
+	proof, err := filter.Proven(s.Set, filter.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("profile %v: %w", e, err)
+	}
+	for _, unknown := range proof.Unknown {
+		e.Notes = append(e.Notes, fmt.Sprintf("%v: libseccomp does not know it, the default action holds", unknown))
+	}
+	e.Instructions = len(proof.Program)
+	document, lost, err := s.Document(proof.Rules).Write(profile.OCI)
+	if err != nil {
+		return nil, fmt.Errorf("profile %v: %w", e, err)
+	}
+	for _, w := range lost {
+		e.Notes = append(e.Notes, w.String())
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, document); err != nil {
+		return nil, fmt.Errorf("profile %v: %w", e, err)
+	}
+	e.Profile = compact.Bytes()
+	return e, nil
+}
+
+// given is how messages call the profile that the engine gave to a container.
+const given = "the engine's profile"
+
+// engines is the profile in a configuration, nil for none. Runtimes take one without a default action and without
+// rules for none.
+func engines(c *bundle.Config) (*profile.Profile, error) {
+	if c.Seccomp == nil {
+		return nil, nil
+	}
+	var shape struct {
+		DefaultAction string            `json:"defaultAction"`
+		Syscalls      []json.RawMessage `json:"syscalls"`
+	}
+	if err := json.Unmarshal(c.Seccomp, &shape); err != nil {
+		return nil, fmt.Errorf("config.json: linux.seccomp: %w", err)
+	}
+	if shape.DefaultAction == "" && len(shape.Syscalls) == 0 {
+		return nil, nil
+	}
+	p, _, err := profile.Parse(given, c.Seccomp)
+	if err != nil {
+		return nil, fmt.Errorf("config.json: linux.seccomp: %w", err)
+	}
+	return p, nil
+}
+
+// machine is this one, with the container's capabilities.
+func machine(c *bundle.Config) profile.Machine {
+	m := profile.Machine{Native: syscalls.Host(), Capabilities: c.Bounding}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err == nil { // it fails for a bad address only
+		m.Kernel, _ = profile.ParseRelease(unix.ByteSliceToString(name.Release[:])) // a release without a version states none
+	}
+	return m
+}
