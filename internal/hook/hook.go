@@ -15,7 +15,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"strata/internal/podman"
+	"strata/internal/decide"
 	"strata/internal/policy"
 	"strata/internal/recorder"
 	"strata/internal/recording"
@@ -57,7 +57,7 @@ type Stage struct {
 func Stages() []Stage {
 	return []Stage{
 		{"precreate", "change the config.json on standard input as its container asks (Podman)", (*Hook).Precreate},
-		{"prestart", "begin what the container whose state is on standard input asks for", (*Hook).Prestart},
+		{"prestart", "verify the profile of the container whose state is on standard input, begin its recording", (*Hook).Prestart},
 		{"poststop", "finish the recording of the container whose state is on standard input", (*Hook).Poststop},
 		{"gc", "finish the recordings of containers that have ended without a poststop", (*Hook).Collect},
 	}
@@ -95,28 +95,9 @@ func (h *Hook) store() (*recording.Store, error) {
 	return recording.Open(h.State, h.Recordings, tracker)
 }
 
-// decide finds what a container asks for and whether it may have it. The image is looked at where annotations are
-// trusted: Podman gives those of the image to the container as well, and they are not its user's.
-func (h *Hook) decide(annotations map[string]string, rootfs string) (*policy.Decision, *request.Request, error) {
-	in := request.Input{Annotations: annotations, Trust: h.Trust}
-	asked, err := request.Parse(in)
-	if err != nil {
-		return nil, nil, err
-	}
-	rules, err := policy.Load(h.Policy)
-	if err != nil {
-		return nil, nil, err
-	}
-	if h.Trust == request.Trusted && (asked.Record != nil || asked.Stack != nil || rules.NeedsImage()) {
-		if in.Image, err = podman.Image(rootfs); err != nil {
-			return nil, nil, err
-		}
-		if asked, err = request.Parse(in); err != nil {
-			return nil, nil, err
-		}
-	}
-	decision, err := rules.Decide(asked)
-	return decision, asked, err
+// decide finds what a container asks for and whether it may have it.
+func (h *Hook) decide(annotations map[string]string, rootfs string) (*decide.Verdict, error) {
+	return decide.By(h.Policy, decide.Container{Annotations: annotations, Trust: h.Trust, Root: rootfs})
 }
 
 // report writes what became of recordings to the log. It returns their errors for the hook to end with.

@@ -1,8 +1,12 @@
 package hook
 
-import "errors"
+import (
+	"errors"
 
-// Poststop finishes the recording of a container that has ended. Containers that were not recorded, or whose poststop
+	"strata/internal/enforce"
+)
+
+// Poststop finishes the recording of a container that has ended, and forgets what it ran under. Containers that were not recorded, or whose poststop
 // came before, have none: that is no error. What the annotations ask for was decided when the container started.
 func (h *Hook) Poststop() error {
 	data, err := h.read()
@@ -12,6 +16,9 @@ func (h *Hook) Poststop() error {
 	state, err := parseState(data)
 	if err != nil {
 		return err
+	}
+	if err := enforce.Forget(h.State, state.ID); err != nil {
+		h.Log.WithField("container", state.ID).Warn(Explain(err))
 	}
 	store, err := h.store()
 	if err != nil {

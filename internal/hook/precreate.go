@@ -14,15 +14,12 @@ func (h *Hook) Precreate() error {
 	if err != nil {
 		return err
 	}
-	decision, _, err := h.decide(config.Annotations, config.Root)
+	verdict, err := h.decide(config.Annotations, config.Root)
 	if err != nil {
 		return err
 	}
-	if decision.Profile != nil {
-		if !unconfined(decision.Profile) {
-			return errStack
-		}
-		if config, err = config.WithSeccomp(nil); err != nil {
+	if verdict.Profile != nil {
+		if config, _, err = h.node(verdict).Apply(config, verdict.Profile); err != nil {
 			return err
 		}
 	}

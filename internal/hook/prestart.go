@@ -28,22 +28,22 @@ func (h *Hook) Prestart() error {
 	if err != nil {
 		return err
 	}
-	decision, asked, err := h.decide(state.Annotations, config.Root)
+	verdict, err := h.decide(state.Annotations, config.Root)
 	if err != nil {
 		return err
 	}
-	if err := verify(decision, config); err != nil {
+	if err := h.verify(state, config, verdict); err != nil {
 		return err
 	}
-	if decision.Record == nil {
+	if verdict.Record == nil {
 		return nil
 	}
-	job, err := h.job(state, asked.Identity, decision.Record, config)
+	job, err := h.job(state, verdict.Request.Identity, verdict.Record, config)
 	if err != nil {
 		return err
 	}
 	err = h.start(job)
-	if err == nil || decision.OnRecordFailure != policy.Warn {
+	if err == nil || verdict.OnRecordFailure != policy.Warn {
 		return err
 	}
 	h.Log.WithField("container", state.ID).Errorf("it runs and is not recorded, as the policy says: %s", Explain(err))

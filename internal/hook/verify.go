@@ -1,31 +1,37 @@
 package hook
 
 import (
-	"errors"
-	"fmt"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"strata/internal/policy"
-	"strata/internal/reference"
+	"strata/internal/decide"
+	"strata/internal/enforce"
+	"strata/internal/request"
 )
 
-// verify makes sure that a container has the profile that was decided for it, and stops it otherwise: an engine that
-// does not run the precreate stage, or whose runtime is no shim of Strata's, gives it another one.
-func verify(decision *policy.Decision, config *container) error {
-	switch {
-	case decision.Profile == nil:
+// node is where the profiles of a decision come from.
+func (h *Hook) node(v *decide.Verdict) enforce.Node {
+	return enforce.On(h.State, v.Policy, h.Trust == request.Trusted)
+}
+
+// verify makes sure that a container has the profile that was decided for it, and writes down that it has. An engine
+// that does not run the precreate stage, or whose runtime is no shim of Strata's, gives it another one; then the
+// container must not start.
+func (h *Hook) verify(state *specs.State, c *container, v *decide.Verdict) error {
+	if v.Profile == nil {
 		return nil
-	case !unconfined(decision.Profile):
-		return errStack
-	case config.filtered():
-		return fmt.Errorf("the container was to run without a seccomp profile and has one: install Strata's precreate hook (Podman), or start it unconfined")
+	}
+	enforced, err := h.node(v).Verify(c.Config, v.Profile)
+	if err != nil {
+		return err
+	}
+	log := h.Log.WithField("container", state.ID)
+	for _, note := range enforced.Notes {
+		log.Warn(note)
+	}
+	record := enforced.Record(state.ID, v.Reasons)
+	record.PID, record.Image = state.Pid, v.Request.Identity.Image
+	if err := record.Write(h.State); err != nil {
+		log.Warnf("it runs under %v, which is not written down: %s", enforced, Explain(err))
 	}
 	return nil
 }
-
-// unconfined says whether a decision is for no profile at all.
-func unconfined(p *policy.Profile) bool {
-	return p.Ceiling == nil && len(p.Layers) == 1 && p.Layers[0].Kind == reference.Unconfined
-}
-
-// errStack refuses what can not be enforced.
-var errStack = errors.New("a stack of profiles was asked for, or decided by the policy, and this version of Strata enforces none: remove the annotation or the policy's rule")
