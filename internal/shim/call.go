@@ -19,6 +19,8 @@ type Call struct {
 	Bundle string
 	// ID is the container's.
 	ID string
+	// Deletes are the ids of containers that are deleted.
+	Deletes []string
 	// Log is where the runtime is to write messages, "" for standard error, and LogFormat how.
 	Log, LogFormat string
 }
@@ -89,6 +91,9 @@ func Parse(args []string) (Call, error) {
 	case before.helps, len(rest) == 0:
 		return call, nil
 	}
+	if rest[0] == "delete" {
+		call.Deletes = words(rest[1:])
+	}
 	known := commands[rest[0]]
 	if known == nil {
 		return call, nil
@@ -107,6 +112,11 @@ func Parse(args []string) (Call, error) {
 		call.Bundle = "."
 	}
 	return call, nil
+}
+
+// words leaves out what looks like an option. None of those of delete takes a value.
+func words(args []string) []string {
+	return slices.DeleteFunc(slices.Clone(args), func(word string) bool { return strings.HasPrefix(word, "-") })
 }
 
 // options are a part of a command line.

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +42,8 @@ func TestParse(t *testing.T) {
 		{"features", Call{}},
 		{"--root=/r state c1", Call{}},
 		{"--root=/r start c1", Call{}},
-		{"--root=/r --log=/l delete --force create", Call{Log: "/l"}},
+		{"--root=/r --log=/l delete --force create", Call{Log: "/l", Deletes: []string{"create"}}},
+		{"delete c1", Call{Deletes: []string{"c1"}}},
 		{"kill --all c1 TERM", Call{}},
 		{"exec --process p.json --pid-file /p c1", Call{}},
 		{"exec c1 /bin/create run", Call{}},
@@ -52,7 +54,7 @@ func TestParse(t *testing.T) {
 		{"list", Call{}},
 		{"-", Call{}},
 	} {
-		if got, err := Parse(strings.Fields(c.line)); err != nil || got != c.want {
+		if got, err := Parse(strings.Fields(c.line)); err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v; want %+v", c.line, got, err, c.want)
 		}
 	}
