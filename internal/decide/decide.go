@@ -5,6 +5,7 @@
 package decide
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 
@@ -27,6 +28,11 @@ type Verdict struct {
 	*policy.Decision
 	Request *request.Request
 	Policy  *policy.Policy
+}
+
+// Blame adds to an error in carrying a verdict out what the verdict follows from.
+func (v *Verdict) Blame(err error) error {
+	return fmt.Errorf("%s: %w", strings.Join(v.Reasons, "; "), err)
 }
 
 // By decides about a container by the policy below a directory. The image is looked at where annotations are trusted:

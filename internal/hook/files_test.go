@@ -48,16 +48,24 @@ func TestHookFiles(t *testing.T) {
 			must(t, err)
 			for annotations, want := range map[string]string{
 				"com.example=x": "",
-				"io.kubernetes.container.name=io.strata.record": "",
-				"io.strata.record=web":                          "prestart poststop",
-				"io.strata.record/server=web":                   "prestart poststop",
-				"io.containers.trace-syscall=of:/x":             "prestart poststop",
-				"io.containers.trace-syscall/server=of:/x":      "prestart poststop",
-				"io.strata.recrod=web":                          "prestart poststop",
-				"IO.Strata.record=web":                          "prestart poststop",
-				" io.strata.record=web":                         "prestart poststop",
-				"io.strata.record.seccomp=unconfined":           "precreate prestart poststop",
-				"io.strata.record.seccomp/server=unconfined":    "precreate prestart poststop",
+				"io.kubernetes.container.name=io.strata.record":                         "",
+				"io.strata.record=web":                                                  "prestart poststop",
+				"io.strata.record/server=web":                                           "prestart poststop",
+				"io.containers.trace-syscall=of:/x":                                     "prestart poststop",
+				"io.containers.trace-syscall/server=of:/x":                              "prestart poststop",
+				"io.strata.recrod=web":                                                  "prestart poststop",
+				"IO.Strata.record=web":                                                  "prestart poststop",
+				" io.strata.record=web":                                                 "prestart poststop",
+				"io.strata.record.seccomp=unconfined":                                   "precreate prestart poststop",
+				"io.strata.record.seccomp/server=unconfined":                            "precreate prestart poststop",
+				"io.strata.stack=base,web":                                              "precreate prestart poststop",
+				"io.strata.stack/server=web":                                            "precreate prestart poststop",
+				"io.strata.stcak=web":                                                   "prestart poststop",
+				"seccomp.security.alpha.kubernetes.io/pod=unconfined":                   "precreate prestart poststop",
+				"container.seccomp.security.alpha.kubernetes.io/server=localhost/web":   "precreate prestart poststop",
+				"security.alpha.kubernetes.io/seccomp/pod=runtime/default":              "precreate prestart poststop",
+				"security.alpha.kubernetes.io/seccomp/container/server=runtime/default": "precreate prestart poststop",
+				"not.seccomp.security.alpha.kubernetes.io/pod=unconfined":               "",
 			} {
 				key, value, _ := strings.Cut(annotations, "=")
 				spec := &specs.Spec{}
@@ -73,6 +81,29 @@ func TestHookFiles(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The files of a policy with defaults call every stage for every container, and replace those by annotation.
+func TestHookFilesForAll(t *testing.T) {
+	for engine, want := range map[string][]string{"podman": {"precreate", "prestart", "poststop"}, "crio": {"prestart", "poststop"}} {
+		some, _ := install(t, engine)
+		all, binary := install(t, engine+"-always")
+		extensions := []string{"precreate", "poststop"}
+		trust := "--trust=paths"
+		if engine == "crio" {
+			extensions, trust = nil, "--trust=names"
+		}
+		manager, err := hooks.New(context.Background(), []string{some, all}, extensions)
+		must(t, err)
+		for _, annotations := range []map[string]string{nil, {"io.strata.stack": "web"}} {
+			spec := &specs.Spec{}
+			extended, err := manager.Hooks(spec, annotations, false)
+			must(t, err)
+			if got := called(t, spec, extended, binary, trust); !slices.Equal(got, want) {
+				t.Errorf("%s with %v calls %v, want %v", engine, annotations, got, want)
+			}
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func (h *Hook) Precreate() error {
 	}
 	if verdict.Profile != nil {
 		if config, _, err = h.node(verdict).Apply(config, verdict.Profile); err != nil {
-			return err
+			return verdict.Blame(err)
 		}
 	}
 	_, err = h.Stdout.Write(config.Bytes())

@@ -22,7 +22,7 @@ func (h *Hook) verify(state *specs.State, c *container, v *decide.Verdict) error
 	}
 	enforced, err := h.node(v).Verify(c.Config, v.Profile)
 	if err != nil {
-		return err
+		return v.Blame(err)
 	}
 	log := h.Log.WithField("container", state.ID)
 	for _, note := range enforced.Notes {

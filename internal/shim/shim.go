@@ -75,7 +75,7 @@ func (s *Shim) prepare(call Call) error {
 	edited, enforced := config, (*enforce.Enforced)(nil)
 	if verdict.Profile != nil {
 		if edited, enforced, err = enforce.On(s.State, verdict.Policy, false).Apply(config, verdict.Profile); err != nil {
-			return err
+			return verdict.Blame(err)
 		}
 	}
 	if verdict.Record != nil {

@@ -1,4 +1,4 @@
-package hook
+package syslog
 
 import (
 	"net"
@@ -14,7 +14,7 @@ func TestLog(t *testing.T) {
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	must(t, err)
 	defer socket.Close()
-	newLog(path).WithField("container", "c1").Error("it did\nnot work")
+	at(path, "strata-hook").WithField("container", "c1").Error("it did\nnot work")
 	buffer := make([]byte, 1024)
 	n, err := socket.Read(buffer)
 	must(t, err)
@@ -34,15 +34,22 @@ func shortDir(t *testing.T) string {
 // A node without a log, and one whose log nobody reads, lose messages and not time.
 func TestLogNobodyReads(t *testing.T) {
 	dir := shortDir(t)
-	newLog(filepath.Join(dir, "absent")).Error("lost")
+	at(filepath.Join(dir, "absent"), "strata-hook").Error("lost")
 
 	path := filepath.Join(dir, "log")
 	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	must(t, err)
 	defer unix.Close(socket)
 	must(t, unix.Bind(socket, &unix.SockaddrUnix{Name: path}))
-	log := newLog(path)
+	log := at(path, "strata-hook")
 	for range 10000 { // far more than the socket holds: it would wait for ever
 		log.Error(strings.Repeat("x", 1000))
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
