@@ -52,6 +52,9 @@ Arguments are counted from 0: 0=0x10000000 or arg0=0x10000000. Those that are no
 			if err := in.prepare(); err != nil {
 				return err
 			}
+			if abiName == "" {
+				abiName = in.arch
+			}
 			call, err := parseCall(args[1], args[2:], abiName)
 			if err != nil {
 				return err
@@ -67,7 +70,7 @@ Arguments are counted from 0: 0=0x10000000 or arg0=0x10000000. Those that are no
 		},
 	}
 	in.addTo(cmd)
-	cmd.Flags().StringVar(&abiName, "abi", "", "ABI of the call: "+strings.Join(abiNames(syscalls.ABIs()), ", ")+"; this machine's if not said")
+	cmd.Flags().StringVar(&abiName, "abi", "", "ABI of the call: "+strings.Join(abiNames(syscalls.ABIs()), ", ")+"; the machine's if not said")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
 }
@@ -196,16 +199,4 @@ func explainAll(in *input, set *ruleset.Set, call ruleset.Call, asJSON bool) err
 		fmt.Fprintf(w, "    otherwise %s, by %s\n", colour.action(fallback), decidedBy(set, call.ABI, origin))
 	}
 	return nil
-}
-
-// parseABI reads --abi.
-func parseABI(name string) (syscalls.ABI, error) {
-	if name == "" {
-		name = syscalls.Host().String()
-	}
-	abi, ok := syscalls.Parse(name)
-	if !ok {
-		return 0, fmt.Errorf("no ABI %q: say %s", name, strings.Join(abiNames(syscalls.ABIs()), ", "))
-	}
-	return abi, nil
 }

@@ -27,6 +27,7 @@ type input struct {
 	seccompRoot string
 	caps        []string
 	kernel      string
+	arch        string
 	overlap     string
 
 	cmd     *cobra.Command
@@ -44,6 +45,7 @@ func (in *input) addTo(cmd *cobra.Command) {
 	f.StringVar(&in.seccompRoot, "seccomp-root", "", "directory of localhost/NAME, instead of the policy's")
 	f.StringSliceVar(&in.caps, "cap", podmanCaps, "capabilities of the container, or none")
 	f.StringVar(&in.kernel, "kernel", "", "version of the kernel, instead of this machine's")
+	f.StringVar(&in.arch, "arch", "", "ABI of the machine ("+strings.Join(abiNames(syscalls.ABIs()), ", ")+"), instead of this one's")
 	f.StringVar(&in.overlap, "overlap", "refuse", "how to read rules that contradict each other: refuse, strictest or first")
 }
 
@@ -95,7 +97,11 @@ func (in *input) findMachine() error {
 	if !ok {
 		return fmt.Errorf("--kernel %s: say a version such as 6.1", reference.Quote(release))
 	}
-	in.machine = profile.Machine{Native: syscalls.Host(), Kernel: kernel}
+	native, err := parseABI(in.arch)
+	if err != nil {
+		return err
+	}
+	in.machine = profile.Machine{Native: native, Kernel: kernel}
 	for _, c := range in.caps {
 		c = strings.ToUpper(c)
 		switch {
@@ -201,9 +207,29 @@ func (in *input) read(name string) (*stack.Stack, error) {
 	return in.build(p)
 }
 
-// prove has a set compiled and the filter proven, and prints what the installed
-// libseccomp could not take in.
+// writable tightens a set where libseccomp can not be told what it says, and prints what
+// that changes.
+func (in *input) writable(set *ruleset.Set) (*ruleset.Set, error) {
+	set, changes, err := ruleset.Writable(set)
+	for _, c := range changes {
+		fmt.Fprintf(in.cmd.ErrOrStderr(), "strata: warning: %v\n", c)
+	}
+	return set, err
+}
+
+// prove makes the filter that a profile gets: of the set or, where libseccomp can not be
+// told, of a tighter one.
 func (in *input) prove(set *ruleset.Set) (*filter.Proof, error) {
+	set, err := in.writable(set)
+	if err != nil {
+		return nil, err
+	}
+	return in.proveExactly(set)
+}
+
+// proveExactly has a set compiled and the filter proven, and prints what the installed
+// libseccomp could not take in.
+func (in *input) proveExactly(set *ruleset.Set) (*filter.Proof, error) {
 	proof, err := filter.Proven(set, filter.Options{})
 	if err != nil {
 		return nil, err
@@ -212,4 +238,16 @@ func (in *input) prove(set *ruleset.Set) (*filter.Proof, error) {
 		fmt.Fprintf(in.cmd.ErrOrStderr(), "strata: warning: the installed libseccomp does not know %v: the filter does %v there\n", u, set.Fallback())
 	}
 	return proof, nil
+}
+
+// parseABI reads the name of an ABI; without one it is this machine's.
+func parseABI(name string) (syscalls.ABI, error) {
+	if name == "" {
+		name = syscalls.Host().String()
+	}
+	abi, ok := syscalls.Parse(name)
+	if !ok {
+		return 0, fmt.Errorf("no ABI %q: say %s", name, strings.Join(abiNames(syscalls.ABIs()), ", "))
+	}
+	return abi, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ var documents = map[string]string{
 		{"names": ["socket"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 16, "op": "SCMP_CMP_GE"}]}]}`,
 	"caps.json":   `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}}]}`,
 	"kernel.json": `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["ptrace"], "action": "SCMP_ACT_ALLOW", "includes": {"minKernel": "4.8"}}]}`,
-	"all.json":    `{"defaultAction": "SCMP_ACT_ALLOW"}`,
+	"wide.json":   `{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": [{"names": ["socket", "read"], "action": "SCMP_ACT_ALLOW"}]}`,
 }
 
 // node makes a directory with profiles and an empty policy.
@@ -67,6 +68,9 @@ func strata(t *testing.T, dir, stdin string, args ...string) result {
 	switch args[0] {
 	case "stack", "diff", "check", "explain", "show", "validate", "convert", "compile":
 		args = append(args, "--profile-dir", dir+"/profiles", "--seccomp-root", dir+"/seccomp")
+		if !slices.Contains(args, "--arch") {
+			args = append(args, "--arch", "x86_64")
+		}
 	}
 	var stdout, stderr bytes.Buffer
 	code := run(args, strings.NewReader(stdin), &stdout, &stderr)
@@ -103,6 +107,10 @@ func TestCommands(t *testing.T) {
 		{args: "stack denies base --child-wins --format docker", out: []string{`"write"`}},
 		{args: "stack base --log", out: []string{`"SCMP_ACT_LOG"`}},
 		{args: "stack localhost/k.json", out: []string{`"read"`}},
+		{args: "stack wide --ceiling runtime/default", out: []string{`"SCMP_ARCH_X86"`}, err: []string{"socketcall on x86"}},
+		{args: "stack wide --ceiling runtime/default --exact", code: 2, err: []string{"libseccomp"}},
+		{args: "stack base --arch aarch64", out: []string{`"SCMP_ARCH_AARCH64"`}},
+		{args: "stack base --arch vax", code: 2, err: []string{"x86_64"}},
 		{args: "stack", code: 2, err: []string{"requires at least 1 arg"}},
 		{args: "stack missing", code: 2, err: []string{"missing", "DIR/profiles"}},
 		{args: "stack localhost/../policy", code: 2, err: []string{"localhost/../policy"}},
@@ -135,12 +143,16 @@ func TestCommands(t *testing.T) {
 		{args: "explain base read 0=3", out: []string{"read(0x3, 0, 0, 0, 0, 0) on", ": ALLOW", `decided by rule 1 of "base"`, "libseccomp's filter: ALLOW"}},
 		{args: "explain on read arg0=3", out: []string{`decided by rule 1 of "base"`}},
 		{args: "explain base close 0=3", out: []string{": ERRNO(ENOSYS)", `default action of "base"`, "filter: ERRNO(ENOSYS)"}},
-		{args: "explain child clone --abi x86_64", out: []string{"clone on x86_64 (56)", `ALLOW if flags has none of`, `by rule 1 of "child"`, "otherwise ERRNO(ENOSYS)"}},
-		{args: "explain child clone 0=0x10000000 --abi x86_64", out: []string{"clone(0x10000000, 0, 0, 0, 0, 0) on x86_64: ERRNO(ENOSYS)"}},
-		{args: "explain child clone 0=0 --abi x86_64 --json", out: []string{`"action": "ALLOW"`, `"filter": "ALLOW"`, `"rule": 1`}},
-		{args: "explain child clone --abi x86_64 --json", out: []string{`"regions": [`, `"op": `}},
+		{args: "explain child clone", out: []string{"clone on x86_64 (56)", `ALLOW if flags has none of`, `by rule 1 of "child"`, "otherwise ERRNO(ENOSYS)"}},
+		{args: "explain child clone 0=0x10000000", out: []string{"clone(0x10000000, 0, 0, 0, 0, 0) on x86_64: ERRNO(ENOSYS)"}},
+		{args: "explain child clone 0=0 --json", out: []string{`"action": "ALLOW"`, `"filter": "ALLOW"`, `"rule": 1`}},
+		{args: "explain child clone --json", out: []string{`"regions": [`, `"op": `}},
 		{args: "explain base read --json", out: []string{`"action": "ALLOW"`, `"layer": "base"`}},
-		{args: "explain base 0 --abi x86_64", out: []string{"read on x86_64 (0)", "ALLOW, by rule 1"}},
+		{args: "explain base 0", out: []string{"read on x86_64 (0)", "ALLOW, by rule 1"}},
+		{args: "explain runtime/default stat64 --abi x86", out: []string{"stat64 on x86 (195)", "ALLOW"}},
+		{args: "explain base read 0=1 --abi x86", out: []string{"KILL_THREAD", "does not list this architecture"}},
+		{args: "explain base read --arch aarch64", out: []string{"read on aarch64 (63)", "ALLOW"}},
+		{args: "explain base read 0=1 --arch aarch64", out: []string{"libseccomp's filter: ALLOW"}},
 		{args: "explain base nothing", code: 2, err: []string{`no system call "nothing"`}},
 		{args: "explain base read 6=1", code: 2, err: []string{"0 to 5"}},
 		{args: "explain base read 0", code: 2, err: []string{"ARGUMENT=VALUE"}},
