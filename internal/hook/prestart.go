@@ -43,7 +43,7 @@ func (h *Hook) Prestart() error {
 		return err
 	}
 	err = h.start(job)
-	if err == nil || verdict.OnRecordFailure != policy.Warn {
+	if err == nil || verdict.OnRecordFailure != policy.Warn || errors.Is(err, recording.ErrRefused) {
 		return err
 	}
 	h.Log.WithField("container", state.ID).Errorf("it runs and is not recorded, as the policy says: %s", Explain(err))

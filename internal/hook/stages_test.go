@@ -170,6 +170,8 @@ func TestFailingRecorder(t *testing.T) {
 		}
 		_, err = n.run((*Hook).Prestart, n.state(record("../web"), nil))
 		fails(t, err, "../web")
+		_, err = n.run((*Hook).Prestart, n.state(map[string]string{"io.containers.trace-syscall": "of:/no/such/place.json"}, nil))
+		fails(t, err, "/no/such")
 	}
 }
 

@@ -81,6 +81,8 @@ func (o Output) validate() error {
 		return fmt.Errorf("recording %q: not the absolute path of a file", o.Path)
 	case o.Name != "" && !filepath.IsLocal(o.Name):
 		return fmt.Errorf("recording %q: not a name below the recordings directory", o.Name)
+	case strings.HasSuffix(strings.TrimSuffix(o.String(), ".json"), ".recording"):
+		return fmt.Errorf("recording %q: files of that name hold what is known of other recordings", o)
 	}
 	return nil
 }

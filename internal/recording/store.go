@@ -24,6 +24,8 @@ const (
 const maxRunning = 8192
 
 var (
+	// ErrRefused says that what a container asks for can not be: no node could do it.
+	ErrRefused = errors.New("refused")
 	// ErrLost says that what a recording counted is not in the kernel any more.
 	ErrLost = errors.New("recording lost")
 	// ErrDamaged says that a finished recording's metadata can not be read.
@@ -54,19 +56,25 @@ type Store struct {
 func Open(state, recordings string, tracker Tracker) (*Store, error) {
 	s := &Store{tracker: tracker, system: host, open: openDirectory}
 	for _, part := range []struct {
-		dir  *directory
-		path string
-		mode fs.FileMode
+		dir     *directory
+		path    string
+		mode    fs.FileMode
+		guarded bool // what is in it is believed
 	}{
-		{&s.state, state, 0o700},
-		{&s.running, filepath.Join(state, "running"), 0o700},
-		{&s.recordings, recordings, 0o755},
+		{&s.state, state, 0o700, true},
+		{&s.running, filepath.Join(state, "running"), 0o700, true},
+		{&s.recordings, recordings, 0o755, false},
 	} {
 		root, err := safefile.MakeRoot(part.path, part.mode)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open recordings: %w", err), s.Close())
 		}
 		*part.dir = root
+		if part.guarded {
+			if err := root.Guarded(); err != nil {
+				return nil, errors.Join(fmt.Errorf("open recordings: %w", err), s.Close())
+			}
+		}
 	}
 	return s, nil
 }
@@ -88,16 +96,8 @@ func (s *Store) Close() error {
 // killed, Recover finds what it left. A second call for the same run of a container changes nothing. What earlier runs
 // of it left is finished first, and the outcomes are returned as well.
 func (s *Store) Start(job Job) ([]*Outcome, error) {
-	if err := job.validate(); err != nil {
+	if err := s.check(&job); err != nil {
 		return nil, err
-	}
-	if err := s.checkOutput(&job); err != nil {
-		return nil, err
-	}
-	if job.Input != nil {
-		if _, err := job.Input.parse(); err != nil {
-			return nil, err
-		}
 	}
 	init, err := s.system.initial(job.PID)
 	if err != nil {
@@ -278,11 +278,18 @@ func (s *Store) remove(o *Outcome, name string) *Outcome {
 	return o
 }
 
-// checkOutput refuses, before a container starts, what could not be written after it has ended.
-func (s *Store) checkOutput(job *Job) error {
+// check refuses, before a container starts, what could not be written after it has ended.
+func (s *Store) check(job *Job) error {
+	err := job.validate()
+	if err == nil && job.Input != nil {
+		_, err = job.Input.parse()
+	}
+	if err != nil {
+		return refused{err}
+	}
 	place, err := s.place(job.Output)
 	if err != nil {
-		return err
+		return refused{err}
 	}
 	defer place.close()
 	profile := place.path(place.profile)
@@ -301,14 +308,18 @@ func (s *Store) checkOutput(job *Job) error {
 	case err != nil:
 		return fmt.Errorf("recording %s: %w", job.Output, err)
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("recording %s: %s is there and is no regular file", job.Output, profile)
+		return refused{fmt.Errorf("recording %s: %s is there and is no regular file", job.Output, profile)}
 	}
 	if !job.Merge {
 		return nil
 	}
-	metadata := place.path(place.metadata)
-	if _, err := os.Lstat(metadata); err != nil {
-		return fmt.Errorf("recording %s: nothing can be merged into %s without its metadata: %w (move the profile away or do not ask for merge)", job.Output, profile, err)
+	if _, err := os.Lstat(place.path(place.metadata)); err != nil {
+		return refused{fmt.Errorf("recording %s: nothing can be merged into %s without its metadata: %w (move the profile away or do not ask for merge)", job.Output, profile, err)}
 	}
 	return nil
 }
+
+// refused is an error that is ErrRefused as well, and says no more for it.
+type refused struct{ error }
+
+func (r refused) Unwrap() []error { return []error{ErrRefused, r.error} }

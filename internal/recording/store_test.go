@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"strata/internal/recorder"
+	"strata/internal/safefile"
 	"strata/internal/syscalls"
 )
 
@@ -134,6 +135,8 @@ func TestStartRefused(t *testing.T) {
 		{with(func(j *Job) { j.Output.Path = "/x" }), "say one"},
 		{with(func(j *Job) { j.Output.Name = "../x" }), "not a name below"},
 		{with(func(j *Job) { j.Output.Name = "/etc/x" }), "not a name below"},
+		{with(func(j *Job) { j.Output.Name = "web.recording" }), "of other recordings"},
+		{with(func(j *Job) { j.Output = Output{Path: "/tmp/web.recording.json"} }), "of other recordings"},
 		{with(func(j *Job) { j.Output = Output{Path: "relative.json"} }), "absolute path"},
 		{with(func(j *Job) { j.Output = Output{Path: "/tmp/"} }), "absolute path"},
 		{with(func(j *Job) { j.Output = Output{Path: "/no/such/directory/x.json"} }), "no such file"},
@@ -346,6 +349,68 @@ func TestAbsolutePath(t *testing.T) {
 		n.recorded(t, o.Profile)
 	}
 	n.idle(t)
+}
+
+// Two outputs whose metadata would be one file do not take each other's for their own.
+func TestMetadataOfAnother(t *testing.T) {
+	n := newNode(t)
+	first, second := job("c1", ""), job("c2", "")
+	first.Output, second.Output = Output{Path: filepath.Join(n.dir, "x.json")}, Output{Path: filepath.Join(n.dir, "x")}
+	n.record(t, first, did("getpid"))
+	o := n.record(t, second, did("getppid"))
+	if len(o.Notes) != 1 {
+		t.Errorf("notes are %q", o.Notes)
+	}
+	if _, err := Load(first.Output.Path); !errors.Is(err, ErrStale) {
+		t.Errorf("metadata of the first output: %v, want ErrStale", err)
+	}
+	if profile, _ := n.recorded(t, second.Output.Path); slices.Contains(profile.allowed(), "uname") {
+		t.Error("the second output has calls that nobody made")
+	}
+}
+
+func TestStateIsGuarded(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	must(t, os.Mkdir(state, 0o700))
+	must(t, os.Chmod(state, 0o777))
+	if _, err := Open(state, filepath.Join(dir, "recordings"), nil); !errors.Is(err, safefile.ErrUnguarded) {
+		t.Errorf("error is %v, want ErrUnguarded", err)
+	}
+}
+
+// A name may have directories of its own.
+func TestNameWithDirectories(t *testing.T) {
+	n := newNode(t)
+	o := n.record(t, job("c1", "team/web"), did("getpid"))
+	n.recorded(t, o.Profile)
+	if o.Profile != n.output("team/web") {
+		t.Errorf("wrote %s", o.Profile)
+	}
+}
+
+// What a killed writer left goes when its recording is finished by another.
+func TestTemporaryFiles(t *testing.T) {
+	n := newNode(t)
+	j, init := mortal(t, job("c1", "team/web"))
+	n.start(t, j)
+	n.ran(t, "c1", did("getpid"))
+	end(t, init)
+	left := []string{"state/.strata-tmp-A", "state/running/.strata-tmp-B", "recordings/.strata-tmp-C", "recordings/team/.strata-tmp-D"}
+	must(t, os.MkdirAll(filepath.Join(n.dir, "recordings/team"), 0o755))
+	for _, name := range left {
+		must(t, os.WriteFile(filepath.Join(n.dir, name), []byte("half"), 0o600))
+	}
+	outcomes, err := n.Sweep()
+	must(t, err)
+	if len(outcomes) != 1 || outcomes[0].Err != nil {
+		t.Fatalf("outcomes are %+v", outcomes)
+	}
+	for _, name := range left {
+		if _, err := os.Lstat(filepath.Join(n.dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left (%v)", name, err)
+		}
+	}
 }
 
 // The input's rules stay as they are, whatever was seen.

@@ -58,6 +58,9 @@ func (s *Store) write(o *Outcome, e *entry, seen *harvest) error {
 // finishing. A run that is in the metadata already is not brought in again: done says that its profile is there too.
 func (s *Store) join(o *Outcome, place *place, e *entry, m *Metadata) (done bool, err error) {
 	old, err := readMetadata(place.dir, place.metadata)
+	if err == nil && old.Profile.File != place.profile {
+		err = fmt.Errorf("%s: %w: it is that of %q", place.path(place.metadata), ErrStale, old.Profile.File)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !e.Job.Merge:
 		return false, nil
@@ -65,7 +68,7 @@ func (s *Store) join(o *Outcome, place *place, e *entry, m *Metadata) (done bool
 		return false, s.alone(place)
 	case err != nil && e.Job.Merge:
 		return false, fmt.Errorf("%w: nothing can be merged into it: move it away", err)
-	case errors.Is(err, ErrDamaged):
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrStale):
 		o.note("%v: it is replaced", err)
 		return false, nil
 	case err != nil:
