@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"strata/internal/ruleset"
 	"strata/internal/syscalls"
@@ -35,10 +36,10 @@ type lifter struct {
 	code  Program
 	build *ruleset.Builder
 	// numbered says of each instruction whether what follows looks at the call's number or architecture; what does
-	// not is the same for all calls and is kept in done.
-	numbered []bool
-	done     map[state]ruleset.Node
-	// now are the number and architecture of the call that is run.
+	// not is the same for all calls and is kept in always, the rest in here, which is for one call.
+	numbered     []bool
+	always, here map[state]ruleset.Node
+	// The call that is run.
 	number, arch uint32
 	numbers      []uint32 // those that the program compares, ascending
 }
@@ -64,9 +65,12 @@ const (
 )
 
 func newLifter(p Program) (*lifter, error) {
+	if len(p) == 0 || len(p) > Limit {
+		return nil, fmt.Errorf("program: no instructions, or more than %d: %w", Limit, ErrNotLiftable)
+	}
 	l := &lifter{
 		code: p, build: ruleset.NewBuilder(),
-		numbered: make([]bool, len(p)), done: map[state]ruleset.Node{},
+		numbered: make([]bool, len(p)), always: map[state]ruleset.Node{}, here: map[state]ruleset.Node{},
 	}
 	for at := len(p) - 1; at >= 0; at-- {
 		i := p[at]
@@ -106,7 +110,7 @@ func targets(p Program, at int) ([]int, error) {
 	case opAnd:
 		next = []int{at + 1}
 	case opJump:
-		next = []int{at + 1 + int(i.K)}
+		next = []int{at + 1 + int(min(i.K, Limit))}
 	case opEqual, opAbove, opLeast, opAny:
 		next = []int{at + 1 + int(i.Jt), at + 1 + int(i.Jf)}
 	default:
@@ -147,13 +151,23 @@ func (l *lifter) lift(abis []syscalls.ABI) (*ruleset.Set, error) {
 	return l.build.Set(fallback, calls), nil
 }
 
-// known are the numbers of an ABI's table and those that are free between them.
-func known(abi syscalls.ABI) []uint32 {
+// known are the numbers of an ABI's table and those that are free between them, ascending.
+func known(abi syscalls.ABI) []uint32 { return tables[abi]() }
+
+var tables = func() map[syscalls.ABI]func() []uint32 {
+	out := map[syscalls.ABI]func() []uint32{}
+	for _, abi := range syscalls.ABIs() {
+		out[abi] = sync.OnceValue(func() []uint32 { return table(abi) })
+	}
+	return out
+}()
+
+func table(abi syscalls.ABI) []uint32 {
 	var out []uint32
 	for nr := range abi.Max() + 1 {
 		out = append(out, nr)
 	}
-	for _, name := range abi.Names() {
+	for _, name := range abi.Names() { // Arm has some beyond
 		if nr, ok := abi.Number(name); ok && nr > abi.Max() {
 			out = append(out, nr)
 		}
@@ -177,7 +191,7 @@ func (l *lifter) beyond(abi syscalls.ABI) []uint32 {
 			} else if abi == syscalls.X86_64 && nr >= syscalls.X32Bit {
 				continue // x32, or no call at all
 			}
-			if _, table := slices.BinarySearch(in, nr); !table {
+			if _, listed := slices.BinarySearch(in, nr); !listed {
 				out = append(out, nr)
 			}
 		}
@@ -189,18 +203,20 @@ func (l *lifter) beyond(abi syscalls.ABI) []uint32 {
 // call is what the program does for a call, whatever its arguments are said to be.
 func (l *lifter) call(c ruleset.Call) ruleset.Node {
 	l.number, l.arch = seen(c.ABI, c.Number), c.ABI.Audit()
-	return l.run(state{})
+	clear(l.here)
+	return l.follow(state{})
 }
 
 // run works out what the program does from a state on.
 func (l *lifter) run(s state) ruleset.Node {
+	done := l.always
 	if l.numbered[s.at] {
-		return l.follow(s)
+		done = l.here
 	}
-	node, ok := l.done[s]
+	node, ok := done[s]
 	if !ok {
 		node = l.follow(s)
-		l.done[s] = node
+		done[s] = node
 	}
 	return node
 }

@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"strata/internal/ruleset"
@@ -82,7 +83,7 @@ func (l *lifter) foreign(set *ruleset.Set) error {
 		if set.Has(abi) {
 			continue
 		}
-		for _, nr := range append(known(abi), l.beyond(abi)...) {
+		for _, nr := range slices.Concat(known(abi), l.beyond(abi)) {
 			if seen(abi, nr) == noCall {
 				continue
 			}

@@ -1,0 +1,98 @@
+package filter
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"strata/internal/ruleset"
+	"strata/internal/syscalls"
+)
+
+func TestProgramsThatCannotBeLifted(t *testing.T) {
+	ret := func(a ruleset.Kind) Instruction { return Instruction{Op: opRet, K: returns[a]} }
+	number := Instruction{Op: opLoad, K: offsetNumber}
+	low, _ := offsetsOf(0)
+	argument := Instruction{Op: opLoad, K: uint32(low)}
+	for _, test := range []struct {
+		name    string
+		program Program
+		says    string
+	}{
+		{"no end", Program{number}, "leads out of the program"},
+		{"a jump out of the program", Program{{Op: opEqual, Jt: 1}, ret(ruleset.Allow)}, "leads out"},
+		{"a jump that wraps around", Program{{Op: opJump, K: 0xffffffff}, ret(ruleset.Allow)}, "leads out"},
+		{"arithmetic", Program{{Op: 0x04, K: 1}, ret(ruleset.Allow)}, "code 0x4"},
+		{"a load of the instruction pointer", Program{{Op: opLoad, K: 8}, ret(ruleset.Allow)}, "loads from 8"},
+		{"a load beyond the data", Program{{Op: opLoad, K: dataSize}, ret(ruleset.Allow)}, "loads from 64"},
+		{"an unknown action", Program{{Op: opRet, K: 0x12340000}}, "0x12340000"},
+		{"numbers beyond the table that differ", Program{number, {Op: opEqual, K: 100000, Jf: 1}, ret(ruleset.Log), ret(ruleset.Allow)},
+			"not treated alike"},
+		{"numbers beyond the table by arguments", Program{argument, {Op: opEqual, K: 1, Jf: 1}, ret(ruleset.Log), ret(ruleset.Allow)},
+			"by its arguments"},
+		{"nothing", nil, "no instructions"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Lift(test.program, []syscalls.ABI{syscalls.X86_64})
+			if err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v, want one that says %q", err, test.says)
+			}
+		})
+	}
+}
+
+// TestManyPathsAreWalkedOnce would not end if each path were walked: there are 2 to the power of 500.
+func TestManyPathsAreWalkedOnce(t *testing.T) {
+	low, _ := offsetsOf(1)
+	var p Program
+	for i := range uint32(500) {
+		p = append(p, Instruction{Op: opLoad, K: uint32(low)}, Instruction{Op: opAny, K: 1 << (i % 32), Jt: 1},
+			Instruction{Op: opJump}, Instruction{Op: opLoad, K: offsetNumber})
+	}
+	p = append(p, Instruction{Op: opEqual, K: 39, Jf: 1}, Instruction{Op: opRet, K: returns[ruleset.Log]},
+		Instruction{Op: opRet, K: returns[ruleset.Allow]})
+	set, err := Lift(p, []syscalls.ABI{syscalls.X86_64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := set.At(syscalls.X86_64, 39, ruleset.Args{}); got.Kind != ruleset.Log {
+		t.Errorf("call 39 gets %v, want LOG", got)
+	}
+}
+
+// FuzzLift lifts programs that anybody may have written, and compares with the simulator.
+func FuzzLift(f *testing.F) {
+	for _, p := range []Program{
+		{{Op: opRet, K: returns[ruleset.Allow]}},
+		{{Op: opLoad, K: offsetArgs}, {Op: opAnd, K: 0xff}, {Op: opAbove, K: 7, Jf: 1}, {Op: opRet}, {Op: opRet, K: returns[ruleset.Allow]}},
+		{{Op: opLoad, K: offsetNumber}, {Op: opLeast, K: 39, Jt: 1}, {Op: opRet, K: returns[ruleset.Log]}, {Op: opLoad, K: offsetArgs + 4},
+			{Op: opEqual, K: 1, Jf: 1}, {Op: opRet}, {Op: opRet, K: returns[ruleset.Allow]}},
+	} {
+		f.Add(p.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, err := Parse(raw)
+		if err != nil || len(p) > 64 {
+			return
+		}
+		set, err := Lift(p, []syscalls.ABI{syscalls.X86_64})
+		if err != nil {
+			return
+		}
+		if err := Prove(set, &Compiled{Program: p}); err != nil && !errors.As(err, new(*Disagreement)) {
+			t.Fatalf("a lifted program is not proven: %v", err)
+		}
+		for _, nr := range []uint32{0, 39, 100000} {
+			for _, v := range someValues {
+				call := ruleset.Call{ABI: syscalls.X86_64, Number: nr, Args: ruleset.Args{v, v >> 1, ^v, v, v, v}}
+				does, err := p.Simulate(call)
+				if err != nil {
+					t.Fatalf("%v: %v", call, err)
+				}
+				if says := set.At(call.ABI, call.Number, call.Args); says != does {
+					t.Fatalf("%v: the program does %v, lifted %v", call, does, says)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,262 @@
+package ruleset
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"strata/internal/syscalls"
+)
+
+var (
+	allow  = Action{Kind: Allow}
+	eperm  = Action{Kind: Errno, Errno: 1}
+	enosys = Action{Kind: Errno, Errno: 38}
+	kill   = Action{Kind: KillProcess}
+)
+
+func rule(a Action, name string, conditions ...Condition) Rule {
+	return Rule{Names: []string{name}, Action: a, Conditions: conditions}
+}
+
+func source(d Action, abi syscalls.ABI, rules ...Rule) Source {
+	for i := range rules {
+		rules[i].Origin = Origin{"p", i + 1}
+	}
+	return Source{Layer: "p", Default: d, ABIs: []syscalls.ABI{abi}, Rules: rules}
+}
+
+func TestRead(t *testing.T) {
+	type call struct {
+		name string
+		args Args
+		want Action
+	}
+	tests := []struct {
+		name  string
+		src   Source
+		calls []call
+	}{
+		{"a rule that says the default is dropped, and swallows nothing",
+			source(eperm, syscalls.X86_64, rule(eperm, "close"), rule(allow, "close", Condition{0, EQ, 3, 0})),
+			[]call{{"close", Args{3}, allow}, {"close", Args{4}, eperm}}},
+		{"another errno than the default's is said",
+			source(eperm, syscalls.X86_64, rule(enosys, "close")), []call{{"close", Args{}, enosys}}},
+		{"an unconditional rule swallows conditional ones before it",
+			source(eperm, syscalls.X86_64, rule(kill, "close", Condition{0, EQ, 3, 0}), rule(allow, "close")),
+			[]call{{"close", Args{3}, allow}}},
+		{"and after it",
+			source(eperm, syscalls.X86_64, rule(allow, "close"), rule(kill, "close", Condition{0, EQ, 3, 0})),
+			[]call{{"close", Args{3}, allow}}},
+		{"the first of two unconditional rules holds, as for setns in containers/common's default",
+			source(enosys, syscalls.X86_64, rule(eperm, "setns"), rule(allow, "setns")), []call{{"setns", Args{}, eperm}}},
+		{"a repeated argument makes alternatives of all conditions",
+			source(eperm, syscalls.X86_64, rule(allow, "close", Condition{0, EQ, 3, 0}, Condition{0, EQ, 4, 0}, Condition{1, EQ, 9, 0})),
+			[]call{{"close", Args{3}, allow}, {"close", Args{4}, allow}, {"close", Args{5, 9}, allow}, {"close", Args{5}, eperm}}},
+		{"conditions on several arguments have to hold together",
+			source(eperm, syscalls.X86_64, rule(allow, "close", Condition{0, EQ, 3, 0}, Condition{1, LT, 9, 0})),
+			[]call{{"close", Args{3, 8}, allow}, {"close", Args{3, 9}, eperm}, {"close", Args{2, 8}, eperm}}},
+		{"comparisons are of 64 bits",
+			source(eperm, syscalls.X86_64, rule(allow, "close", Condition{0, GT, 1<<32 + 5, 0})),
+			[]call{{"close", Args{1<<32 + 6}, allow}, {"close", Args{6}, eperm}, {"close", Args{2 << 32}, allow}}},
+		{"on 32-bit ABIs of the low halves",
+			source(eperm, syscalls.X86, rule(allow, "close", Condition{0, GT, 1<<32 + 5, 0})),
+			[]call{{"close", Args{6}, allow}, {"close", Args{5}, eperm}}},
+		{"x32 is one of these, though its arguments have 64 bits",
+			source(eperm, syscalls.X32, rule(allow, "close", Condition{0, EQ, 5, 0})),
+			[]call{{"close", Args{5}, allow}, {"close", Args{1<<32 + 5}, allow}}},
+		{"a mask of no bits is no condition",
+			source(eperm, syscalls.X86_64, rule(allow, "close", Condition{0, MaskedEQ, 0, 7}), rule(kill, "close", Condition{0, EQ, 5, 0})),
+			[]call{{"close", Args{5}, allow}}},
+		{"bits of the datum outside the mask do not matter",
+			source(eperm, syscalls.X86_64, rule(allow, "close", Condition{0, MaskedEQ, 3, 6})),
+			[]call{{"close", Args{2}, allow}, {"close", Args{6}, allow}, {"close", Args{3}, eperm}}},
+		{"a name of another ABI is ignored",
+			source(eperm, syscalls.AArch64, rule(allow, "open")), []call{{"openat", Args{}, eperm}}},
+		{"on x86 a rule for socket is one for socketcall, whatever the family",
+			source(eperm, syscalls.X86, rule(allow, "socket", Condition{0, NE, 38, 0})),
+			[]call{{"socket", Args{38}, eperm}, {"socket", Args{1}, allow}, {"socketcall", Args{1, 38}, allow}, {"socketcall", Args{2}, eperm}}},
+		{"unless socketcall has an unconditional rule",
+			source(eperm, syscalls.X86, rule(allow, "socket", Condition{0, NE, 38, 0}), rule(enosys, "socketcall")),
+			[]call{{"socketcall", Args{1}, enosys}}},
+		{"accept has no call of its own there",
+			source(eperm, syscalls.X86, rule(allow, "accept")),
+			[]call{{"socketcall", Args{5}, allow}, {"accept4", Args{}, eperm}}},
+		{"conditions on the later arguments are kept for the multiplexer",
+			source(eperm, syscalls.X86, rule(allow, "shmat", Condition{0, EQ, 9, 0}, Condition{2, EQ, 7, 0})),
+			[]call{{"ipc", Args{21, 0, 7}, allow}, {"ipc", Args{21, 0, 8}, eperm}, {"shmat", Args{9, 0, 7}, allow}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			set, err := Read(test.src, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			abi := test.src.ABIs[0]
+			for _, c := range test.calls {
+				nr, ok := abi.Number(c.name)
+				if !ok {
+					t.Fatalf("%v has no %s", abi, c.name)
+				}
+				if got := set.At(abi, nr, c.args); got != c.want {
+					t.Errorf("%s: %v, want %v", c.args.call(abi, nr), got, c.want)
+				}
+			}
+		})
+	}
+}
+
+// vsock is what CRI-O's default profile says of socket.
+func vsock(abi syscalls.ABI) Source {
+	return source(enosys, abi,
+		rule(eperm, "socket", Condition{0, EQ, 40, 0}), rule(allow, "socket", Condition{0, NE, 16, 0}))
+}
+
+func TestContradictions(t *testing.T) {
+	tests := []struct {
+		name string
+		src  Source
+		says []string
+	}{
+		{"both rules and a call are named", vsock(syscalls.X86_64),
+			[]string{`socket on x86_64`, `rule 1 of "p" (ERRNO(EPERM) if arg0 == 0x28)`, `rule 2 of "p" (ALLOW if arg0 != 0x10)`,
+				`socket(0x28, 0, 0, 0, 0, 0)`, "exclude each other"}},
+		{"what libseccomp adds contradicts itself, too",
+			source(enosys, syscalls.X86, rule(eperm, "socket", Condition{0, EQ, 40, 0}), rule(allow, "socket", Condition{0, NE, 40, 0})),
+			[]string{"socketcall on x86", "unconditional rule for socketcall"}},
+		{"other errnos are other actions",
+			source(allow, syscalls.X86_64, rule(eperm, "close", Condition{0, LT, 4, 0}), rule(enosys, "close", Condition{0, GT, 2, 0})),
+			[]string{"close(0x3, 0, 0, 0, 0, 0)"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Read(test.src, Options{})
+			if !errors.Is(err, ErrContradiction) {
+				t.Fatalf("error %v, want a contradiction", err)
+			}
+			for _, text := range test.says {
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("error %q does not say %q", err, text)
+				}
+			}
+		})
+	}
+}
+
+func TestOverlapIsReadAsChosen(t *testing.T) {
+	socket, _ := syscalls.X86_64.Number("socket")
+	src := vsock(syscalls.X86_64)
+	for choice, want := range map[Overlap]Action{Strictest: eperm, First: eperm} {
+		set, err := Read(src, Options{Overlap: choice})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := set.At(syscalls.X86_64, socket, Args{40}); got != want {
+			t.Errorf("overlap %d: %v, want %v", choice, got, want)
+		}
+	}
+	src.Rules[0], src.Rules[1] = src.Rules[1], src.Rules[0]
+	set, err := Read(src, Options{Overlap: First})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := set.At(syscalls.X86_64, socket, Args{40}); got != allow {
+		t.Errorf("the first of swapped rules says %v, want %v", got, allow)
+	}
+}
+
+func TestInvalidSources(t *testing.T) {
+	tests := []struct {
+		name, says string
+		change     func(*Source)
+	}{
+		{"no default", "no such action", func(s *Source) { s.Default = Action{} }},
+		{"no architecture", "no architecture", func(s *Source) { s.ABIs = nil }},
+		{"no name", "names no system call", func(s *Source) { s.Rules[0].Names = nil }},
+		{"argument 6", "argument index 6", func(s *Source) { s.Rules[0].Conditions = []Condition{{Arg: 6, Op: EQ}} }},
+		{"no operator", "no operator", func(s *Source) { s.Rules[0].Conditions = []Condition{{}} }},
+		{"errno of ALLOW", "only ERRNO and TRACE", func(s *Source) { s.Rules[0].Action.Errno = 1 }},
+		{"errno 4096", "above 4095", func(s *Source) { s.Rules[0].Action = Action{Errno, 4096} }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			src := source(eperm, syscalls.X86_64, rule(allow, "close"))
+			test.change(&src)
+			if _, err := Read(src, Options{}); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v, want one that says %q", err, test.says)
+			}
+		})
+	}
+}
+
+func TestProvenance(t *testing.T) {
+	base := source(enosys, syscalls.X86_64, rule(eperm, "close", Condition{0, EQ, 3, 0}), rule(allow, "read"))
+	child := source(kill, syscalls.X86_64, rule(allow, "close"))
+	child.Layer, child.Rules[0].Origin.Layer = "c", "c"
+	x, err := Read(base, Options{})
+	check(t, err)
+	y, err := Read(child, Options{})
+	check(t, err)
+	set, err := Union(x, y)
+	check(t, err)
+	for _, test := range []struct {
+		name string
+		args Args
+		want string
+	}{
+		{"close", Args{3}, `ERRNO(EPERM) by rule 1 of "p"`},
+		{"close", Args{4}, `ALLOW by rule 1 of "c"`},
+		{"read", Args{}, `ALLOW by rule 2 of "p"`},
+		{"write", Args{}, `KILL_PROCESS by default action of "c"`},
+	} {
+		nr, _ := syscalls.X86_64.Number(test.name)
+		action, origin := set.Why(syscalls.X86_64, nr, test.args)
+		if got := action.String() + " by " + origin.String(); got != test.want {
+			t.Errorf("%s: %s, want %s", test.args.call(syscalls.X86_64, nr), got, test.want)
+		}
+	}
+	closeNr, _ := syscalls.X86_64.Number("close")
+	pieces, err := set.Pieces(syscalls.X86_64, closeNr)
+	check(t, err)
+	if len(pieces) != 2 {
+		t.Errorf("close has pieces %v, want one by each layer", pieces)
+	}
+}
+
+func TestStylesOfValues(t *testing.T) {
+	tests := []struct {
+		name  string
+		rules []Rule
+		want  map[Style]string
+	}{
+		{"all but one", []Rule{rule(allow, "close", Condition{0, NE, 16, 0})},
+			map[Style]string{Short: "arg0 != 0x10", NoRanges: "arg0 != 0x10"}},
+		{"two alternatives that make all but one", []Rule{rule(allow, "close", Condition{0, LT, 16, 0}), rule(allow, "close", Condition{0, GT, 16, 0})},
+			map[Style]string{Short: "arg0 != 0x10", NoRanges: "arg0 != 0x10"}},
+		{"a range from 0", []Rule{rule(allow, "close", Condition{0, LT, 5, 0})},
+			map[Style]string{Short: "arg0 <= 0x4", Masks: "arg0&0xfffffffffffffffc == 0x0; arg0 == 0x4"}},
+		{"two values beside each other", []Rule{rule(allow, "close", Condition{0, EQ, 4, 0}), rule(allow, "close", Condition{0, EQ, 5, 0})},
+			map[Style]string{Short: "arg0&0xfffffffffffffffe == 0x4", Masks: "arg0&0xfffffffffffffffe == 0x4"}},
+		{"no flag of a mask", []Rule{rule(allow, "close", Condition{0, MaskedEQ, 0x7e020000, 0})},
+			map[Style]string{Short: "arg0&0x7e020000 == 0x0", Masks: "arg0&0x7e020000 == 0x0"}},
+		{"only the last condition is an order", []Rule{rule(allow, "close", Condition{0, GE, 1 << 63, 0}, Condition{1, GE, 3, 0})},
+			map[Style]string{Short: "arg0&0x8000000000000000 == 0x8000000000000000 and arg1 >= 0x3"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			set, err := Read(source(eperm, syscalls.X86_64, test.rules...), Options{})
+			check(t, err)
+			for style, want := range test.want {
+				rules, err := set.Rules(style)
+				check(t, err)
+				var got []string
+				for _, r := range rules {
+					got = append(got, Region{Conditions: r.Conditions}.When())
+				}
+				if text := strings.Join(got, "; "); text != want {
+					t.Errorf("%v: %s, want %s", style, text, want)
+				}
+			}
+		})
+	}
+}
