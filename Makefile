@@ -91,9 +91,7 @@ demo: deps build ## record a real container, enforce the profile, show what it r
 
 .PHONY: test test-full
 test: deps ## run all tests with the real engines (root)
-	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 40m ./...
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./internal/recorder ./internal/recording
 
 test-full: deps ## the same with the long repetitions (about an hour)
 	STRATA_FULL=1 $(GO) test -count=1 -timeout 180m ./...
@@ -110,7 +108,7 @@ bases: deps build ## measure again what the runtimes need (profiles/base)
 vet: ## gofmt and go vet
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./internal/recorder ./internal/hook ./cmd/strata-hook ./cmd/strata-runtime
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./internal/recorder ./internal/recording
 
 .PHONY: lint
 lint: vet ## the same and golangci-lint

@@ -141,6 +141,7 @@ func TestParseStack(t *testing.T) {
 		{"spaces", inPod(notes{stacks: " base , web "}), stacks, layers{base, web}},
 		{"every kind of name", inPod(notes{stacks: "runtime/default,localhost/team/web.json,web"}), stacks, layers{standard, localWeb, web}},
 		{"a path", inPodman(notes{stacks: "base,/srv/web.json"}), stacks, layers{base, ref(reference.Path, "/srv/web.json")}},
+		{"colons", inPodman(notes{stacks: "base:web:/srv/web.json"}), stacks, layers{base, web, ref(reference.Path, "/srv/web.json")}},
 		{"unconfined alone", inPod(notes{stacks: "unconfined"}), stacks, layers{none}},
 		{"by container", inPod(notes{stacks: "base", stacksApps: "web"}), stacksApps, layers{web}},
 

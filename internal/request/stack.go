@@ -47,6 +47,8 @@ func parseStack(set annotations, id Identity) (*Stack, error) {
 	return stack, nil
 }
 
+// parseLayers reads a list of layers, which commas or colons separate: podman run --annotation takes a comma for the
+// beginning of another annotation.
 func parseLayers(a annotation, id Identity) ([]reference.Reference, error) {
 	if a.key != keyStack {
 		return parseKubernetes(a)
@@ -56,7 +58,7 @@ func parseLayers(a annotation, id Identity) ([]reference.Reference, error) {
 		parse = reference.ParseTrusted
 	}
 	var layers []reference.Reference
-	for text := range strings.SplitSeq(a.value, ",") {
+	for text := range strings.SplitSeq(strings.ReplaceAll(a.value, ":", ","), ",") {
 		layer, err := parse(strings.TrimSpace(text))
 		switch {
 		case err != nil:
