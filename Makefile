@@ -101,8 +101,8 @@ bench: deps build ## measure what hooks and system calls cost, in pairs; writes 
 	$(GO) run ./test/bench -json bench.json
 
 .PHONY: bases
-bases: deps build ## measure again what the runtimes need (profiles/base)
-	$(GO) run ./test/runtimebase -out profiles/base
+bases: deps ## measure again what the runtimes need (profiles/base)
+	STRATA_MEASURE=20 $(GO) test -count=1 -timeout 120m -run TestMeasure ./test/runtimebase
 
 .PHONY: vet
 vet: ## gofmt and go vet

@@ -2,7 +2,7 @@ package profiles
 
 import "embed"
 
-//go:embed base/*.json
+//go:embed base/runc.json base/crun.json
 var base embed.FS
 
 // Base returns the profile (OCI JSON) of the system calls that a runtime ("runc", "crun") needs under a container's

@@ -86,10 +86,20 @@ func Thread(steps ...Step) Step { return threads("thread", steps) }
 func Together(n int, steps ...Step) Step { return threads("together:"+strconv.Itoa(n), steps) }
 
 func threads(word string, steps []Step) Step {
-	if len(steps) > 0 && steps[len(steps)-1].word == "exec" {
+	if replaced(steps) {
 		return block(word, steps, "clone", "futex")
 	}
 	return block(word, steps, "clone", "futex", "exit")
+}
+
+// replaced says whether a thread of these steps does not come to its end, because it executes the program anew or waits
+// for a thread that does.
+func replaced(steps []Step) bool {
+	if len(steps) == 0 {
+		return false
+	}
+	last := steps[len(steps)-1]
+	return last.word == "exec" || last.word == "thread" && replaced(last.block)
 }
 
 // Fork runs steps in a child and waits for it.

@@ -56,7 +56,7 @@ func everyWord(there string) Script {
 		Thread(Native("getuid")), Together(4, Native("getuid"), Fork(Native("getgid"))),
 		Fork(Native("getpid"), Native("kill", Last, 9)).Ends(9), VFork(Exec(Native("getppid"))),
 		Clone(0, Loop(3, Native("getppid"))), Detach(Native("getpid")), Await(there),
-		Compat("open", "/", 0), X32("getpid"), Fork(Thread(Exec(Native("getppid")))),
+		Compat("open", "/", 0), X32("getpid"), Fork(Thread(Exec(Native("getppid")))), Fork(Thread(Thread(Exec()))),
 	}
 }
 

@@ -1,13 +1,13 @@
 package testbed
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -27,7 +27,7 @@ type Bundle struct {
 func NewBundle(t testing.TB, runtime string, image *Image, argv ...string) *Bundle {
 	t.Helper()
 	dir := t.TempDir()
-	b := &Bundle{Runtime: runtime, ID: "bundle-" + strings.ReplaceAll(strings.TrimPrefix(dir, os.TempDir()), "/", "-"), Dir: dir}
+	b := &Bundle{Runtime: runtime, ID: "bundle-" + rand.Text(), Dir: dir}
 	capabilities := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"}
 	b.Spec = &specs.Spec{
 		Version: "1.0.2",
@@ -98,7 +98,11 @@ func (b *Bundle) Create(t testing.TB) Outcome {
 		}
 		defer files[i].Close()
 	}
-	outcome, err := finishInto(b.command("create", "--bundle", b.Dir, "--pid-file", b.pidFile(), b.ID), files[0], files[1])
+	args := []string{"create", "--bundle", b.Dir, "--pid-file", b.pidFile()}
+	if b.Spec.Process.Terminal {
+		args = append(args, "--console-socket", consoleSocket(t))
+	}
+	outcome, err := finishInto(b.command(append(args, b.ID)...), files[0], files[1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +135,23 @@ func (b *Bundle) Exec(t testing.TB, argv ...string) Outcome {
 	return Run(t, b.command(append([]string{"exec", b.ID}, argv...)...))
 }
 
+// ExecTerminal runs argv in the container to its end, with a terminal.
+func (b *Bundle) ExecTerminal(t testing.TB, argv ...string) {
+	t.Helper()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	Must(t, b.command(append([]string{"exec", "--tty", "--detach", "--console-socket", consoleSocket(t), "--pid-file", pidFile, b.ID}, argv...)...))
+	waitFor(t, readPid(t, pidFile))
+}
+
 // Pid is that of the container's init on this machine.
 func (b *Bundle) Pid(t testing.TB) int {
 	t.Helper()
-	text, err := os.ReadFile(b.pidFile())
+	return readPid(t, b.pidFile())
+}
+
+func readPid(t testing.TB, file string) int {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,13 +162,31 @@ func (b *Bundle) Pid(t testing.TB) int {
 	return pid
 }
 
+// Await waits until the container has made a file.
+func (b *Bundle) Await(t testing.TB, file string) {
+	t.Helper()
+	pid := b.Pid(t)
+	Until(t, "the container makes "+file, func() error {
+		ended := errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+		_, err := os.Stat(file)
+		if err != nil && ended {
+			t.Fatalf("the container has ended without making %s: %s", file, b.Output(t))
+		}
+		return err
+	})
+}
+
 // Wait waits until the container's init has ended.
 func (b *Bundle) Wait(t testing.TB) {
 	t.Helper()
-	pid := b.Pid(t)
-	Until(t, b.ID+" ends", func() error {
+	waitFor(t, b.Pid(t))
+}
+
+func waitFor(t testing.TB, pid int) {
+	t.Helper()
+	Until(t, fmt.Sprintf("process %d ends", pid), func() error {
 		if err := unix.Kill(pid, 0); !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("process %d is there", pid)
+			return errors.New("it is there")
 		}
 		return nil
 	})
