@@ -231,6 +231,13 @@ func prove(plan stack.Plan, warnings profile.Warnings) (*Enforced, error) {
 	if s.Unconfined {
 		return e, nil
 	}
+	var changes []ruleset.Change
+	if s.Set, changes, err = ruleset.Writable(s.Set); err != nil {
+		return nil, fmt.Errorf("profile %v: %w", e, err)
+	}
+	for _, change := range changes {
+		e.Notes = append(e.Notes, change.String())
+	}
 	proof, err := filter.Proven(s.Set, filter.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("profile %v: %w", e, err)
