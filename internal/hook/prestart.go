@@ -3,11 +3,11 @@ package hook
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"strata/internal/policy"
-	"strata/internal/profile"
 	"strata/internal/recording"
 	"strata/internal/request"
 	"strata/internal/safefile"
@@ -28,7 +28,11 @@ func (h *Hook) Prestart() error {
 	if err != nil {
 		return err
 	}
-	verdict, err := h.decide(state.Annotations, config.Root)
+	annotations, err := agreed(state, config)
+	if err != nil {
+		return err
+	}
+	verdict, err := h.decide(annotations, config.Root)
 	if err != nil {
 		return err
 	}
@@ -48,6 +52,22 @@ func (h *Hook) Prestart() error {
 	}
 	h.Log.WithField("container", state.ID).Errorf("it runs and is not recorded, as the policy says: %s", Explain(err))
 	return nil
+}
+
+// agreed are the annotations of the state and of config.json. crun cuts those of the state at a NUL, and what would be
+// read in two ways is refused.
+func agreed(state *specs.State, config *container) (map[string]string, error) {
+	all := maps.Clone(config.Annotations)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for key, value := range state.Annotations {
+		if written, found := all[key]; found && written != value {
+			return nil, fmt.Errorf("annotation %.80q: it is %.80q in config.json and %.80q in the state", key, written, value)
+		}
+		all[key] = value
+	}
+	return all, nil
 }
 
 func (h *Hook) start(job recording.Job) error {
@@ -88,9 +108,6 @@ func (h *Hook) job(state *specs.State, id request.Identity, r *request.Record, c
 	if r.Input != "" {
 		data, err := safefile.ReadPath(r.Input, profileLimit)
 		if err != nil {
-			return job, fmt.Errorf("annotation %s: %w", r.Key, err)
-		}
-		if _, _, err := profile.Parse(r.Input, data); err != nil {
 			return job, fmt.Errorf("annotation %s: %w", r.Key, err)
 		}
 		job.Input = &recording.Input{Path: r.Input, Profile: data}

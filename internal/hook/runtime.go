@@ -1,10 +1,10 @@
 package hook
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"strata/internal/recording"
 )
@@ -21,14 +21,46 @@ func (h *Hook) runtime() recording.Runtime {
 		return recording.Runtime{Name: recording.RuntimeName(path), Path: path}
 	}
 	if line, err := os.ReadFile(filepath.Join(dir, "cmdline")); err == nil {
-		path, _, _ := bytes.Cut(line, []byte{0})
-		if name := recording.RuntimeName(string(path)); name != "" && filepath.IsAbs(string(path)) {
-			return recording.Runtime{Name: name, Path: string(path)}
+		called, _, _ := strings.Cut(string(line), "\x00")
+		if name := recording.RuntimeName(called); name != "" {
+			return recording.Runtime{Name: name, Path: found(dir, called)}
 		}
 	}
 	name, err := os.ReadFile(filepath.Join(dir, "comm"))
 	if err != nil {
 		return recording.Runtime{}
 	}
-	return recording.Runtime{Name: recording.RuntimeName(string(bytes.TrimSpace(name)))}
+	return recording.Runtime{Name: recording.RuntimeName(strings.TrimSpace(string(name)))}
+}
+
+// found is the file that a process was called as, searched as it was: in PATH, if there is no slash in it. It is empty
+// where that can not be told.
+func found(dir, called string) string {
+	if strings.Contains(called, "/") {
+		return absolute(called)
+	}
+	environment, err := os.ReadFile(filepath.Join(dir, "environ"))
+	if err != nil {
+		return ""
+	}
+	for variable := range strings.SplitSeq(string(environment), "\x00") {
+		list, ok := strings.CutPrefix(variable, "PATH=")
+		if !ok {
+			continue
+		}
+		for _, place := range filepath.SplitList(list) {
+			path := absolute(filepath.Join(place, called))
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+				return path
+			}
+		}
+	}
+	return ""
+}
+
+func absolute(path string) string {
+	if !filepath.IsAbs(path) {
+		return ""
+	}
+	return path
 }

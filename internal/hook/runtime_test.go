@@ -25,11 +25,13 @@ func TestRuntime(t *testing.T) {
 	}{
 		{"executable", copied, "whatever", recording.Runtime{Name: "crun", Path: copied}},
 		{"call", "/proc/self/exe", "/usr/sbin/runc", recording.Runtime{Name: "runc", Path: "/usr/sbin/runc"}},
-		{"relative call", "/proc/self/exe", "runc", recording.Runtime{}},
+		{"call in PATH", "/proc/self/exe", "crun-1.21", recording.Runtime{Name: "crun", Path: copied}},
+		{"call that PATH does not have", "/proc/self/exe", "runc-odd", recording.Runtime{Name: "runc"}},
+		{"relative call", "/proc/self/exe", "./runc", recording.Runtime{Name: "runc"}},
 		{"another program", "/proc/self/exe", "/usr/bin/conmon", recording.Runtime{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cmd := &exec.Cmd{Path: c.path, Args: []string{c.called}, Env: append(os.Environ(), "STRATA_TEST_SLEEP=1")}
+			cmd := &exec.Cmd{Path: c.path, Args: []string{c.called}, Env: []string{"STRATA_TEST_SLEEP=1", "PATH=relative:/no/such:" + dir}}
 			stdin, err := cmd.StdinPipe()
 			must(t, err)
 			stdout, err := cmd.StdoutPipe()

@@ -132,6 +132,24 @@ func TestPrestartRefuses(t *testing.T) {
 	}
 }
 
+// crun cuts annotations at a NUL: the hook is told less than config.json says.
+func TestAnnotationsDisagree(t *testing.T) {
+	n := newNode(t)
+	for config, want := range map[string]string{
+		`{"annotations":{"io.strata.record":"web\u0000/../x"}}`:               "config.json",
+		`{"annotations":{"io.strata.record\u0000x":"y"}}`:                     "unknown",
+		`{"annotations":{"io.strata.record":"other"}}`:                        "other",
+		`{"annotations":{"io.strata.record":"web","io.strata.record.x":"y"}}`: "io.strata.record.x",
+	} {
+		n.bundle(config)
+		_, err := n.run((*Hook).Prestart, n.state(record("web"), nil))
+		fails(t, err, want)
+	}
+	if len(n.tracker.recordings) > 0 {
+		t.Error("it is recorded all the same")
+	}
+}
+
 func TestBrokenPolicyStopsRequests(t *testing.T) {
 	n := newNode(t)
 	n.write("policy/strata.toml", "record = nonsense")

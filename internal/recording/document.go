@@ -3,6 +3,7 @@ package recording
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -72,12 +73,12 @@ func (m *Metadata) document(input *Input) ([]byte, error) {
 
 // parse reads the input. Its bases are not followed: what they block is not known here.
 func (in *Input) parse() (*profile.Profile, error) {
-	p, _, err := profile.Parse(in.Path, in.Profile)
+	p, _, err := profile.Parse(filepath.Base(in.Path), in.Profile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("input %s: %w", in.Path, err)
 	}
 	if p.Base != "" {
-		return nil, fmt.Errorf("profile %s: stands on %q: join them first (strata stack)", in.Path, p.Base)
+		return nil, fmt.Errorf("input %s: it stands on %q: join them first (strata stack)", in.Path, p.Base)
 	}
 	p.Object = nil
 	return p, nil
