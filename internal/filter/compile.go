@@ -25,8 +25,18 @@ type Options struct {
 	// else. What a cache gives back is proven like what libseccomp compiles, so a wrong one costs time and no more.
 	Cache Cache
 	// Linear has libseccomp compare system call numbers one by one, ordered by the effort that each needs, as it
-	// does by default. Otherwise they are searched by bisection (SCMP_FLTATR_CTL_OPTIMIZE 2), as runc has it.
+	// does by default. Otherwise they are searched by bisection (SCMP_FLTATR_CTL_OPTIMIZE 2), as runc has it for
+	// profiles of more than 32 rules.
 	Linear bool
+	// BothLayouts has Proven prove the rules in the other layout, too, as it is the engine that chooses one in the end.
+	BothLayouts bool
+}
+
+func (o Options) layout() string {
+	if o.Linear {
+		return "one by one"
+	}
+	return "by bisection"
 }
 
 // Compiled is a program with what libseccomp could not put into it.
@@ -152,8 +162,8 @@ func build(fallback ruleset.Action, rules []ruleset.Rule, abis []syscalls.ABI, o
 }
 
 // maxConditional bounds the rules with conditions, each name and alternative counted. The engines' default profiles
-// have about twenty. libseccomp's time grows with their square: at this bound it takes some tenths of a second.
-const maxConditional = 512
+// have about twenty. libseccomp's time grows with their square: at this bound it takes a tenth of a second or two.
+const maxConditional = 256
 
 // ErrIndigestible is in the chain of errors about rules on which libseccomp would not end.
 var ErrIndigestible = errors.New("libseccomp does not end on such rules")

@@ -142,17 +142,30 @@ func proven(set *ruleset.Set, style ruleset.Style, o Options) (*Proof, error) {
 	if err != nil {
 		return nil, err
 	}
+	compiled, err := compileAndProve(set, rules, o)
+	if err == nil && o.BothLayouts {
+		other := o
+		other.Linear = !o.Linear
+		_, err = compileAndProve(set, rules, other)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Proof{*compiled, rules, style}, nil
+}
+
+func compileAndProve(set *ruleset.Set, rules []ruleset.Rule, o Options) (*Compiled, error) {
 	key := cacheKey(set.Fallback(), rules, set.ABIs(), o)
 	if compiled := o.recall(key); compiled != nil && Prove(set, compiled) == nil {
-		return &Proof{*compiled, rules, style}, nil
+		return compiled, nil
 	}
 	compiled, err := Compile(set.Fallback(), rules, set.ABIs(), o)
 	if err != nil {
 		return nil, err
 	}
 	if err := Prove(set, compiled); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", o.layout(), err)
 	}
 	o.keep(key, compiled)
-	return &Proof{*compiled, rules, style}, nil
+	return compiled, nil
 }

@@ -22,6 +22,7 @@ func stackAndProve(t testing.TB, raw []byte) {
 	abis := pick(d, someABIs)
 	base, child := d.source("base", abis, someActions), d.source("child", abis, someActions)
 	a, b := read(t, base), read(t, child)
+	proven := 0
 	for name, merge := range map[string]func(a, b *ruleset.Set) (*ruleset.Set, error){
 		"union": ruleset.Union, "override": ruleset.Override, "restrict": ruleset.Restrict,
 	} {
@@ -30,13 +31,44 @@ func stackAndProve(t testing.TB, raw []byte) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		proof, err := Proven(set, Options{Linear: d.next(2) == 1})
-		if refused(err) {
-			continue
+		if refused(err) || errors.As(err, new(*Disagreement)) {
+			continue // found and refused: see TestWrongFiltersOfLibseccompAreRefused for one
 		}
 		if err != nil {
 			t.Fatalf("%s of\n%+v and\n%+v: %v", name, base, child, err)
 		}
 		simulate(t, set, proof.Program)
+		proven++
+	}
+	return proven
+}
+
+// TestWrongFiltersOfLibseccompAreRefused has libseccomp 2.5.4 make a filter that never loads the call's number on
+// x86-64, so that no rule holds there, if the calls are compared one by one. A version that is right is proven.
+func TestWrongFiltersOfLibseccompAreRefused(t *testing.T) {
+	deny := ruleset.Action{Kind: ruleset.Errno, Errno: 1}
+	set := read(t, ruleset.Source{
+		Default: ruleset.Action{Kind: ruleset.Log}, ABIs: []syscalls.ABI{syscalls.X86_64, syscalls.X86, syscalls.X32},
+		Rules: []ruleset.Rule{
+			{Names: []string{"socketcall"}, Action: deny},
+			{Names: []string{"socket"}, Action: deny, Conditions: []ruleset.Condition{{Arg: 0, Op: ruleset.EQ, Value: 1<<32 + 1}}},
+		},
+	})
+	for _, linear := range []bool{false, true} {
+		proof, err := Proven(set, Options{Linear: linear})
+		var d *Disagreement
+		if errors.As(err, &d) {
+			t.Logf("refused: %v", d)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		simulate(t, set, proof.Program)
+	}
+	one, oneErr := Proven(set, Options{Linear: true})
+	if _, err := Proven(set, Options{BothLayouts: true}); (err == nil) != (oneErr == nil) {
+		t.Errorf("both layouts: %v, but one by one alone: %v, %v", err, one, oneErr)
 	}
 }
 
@@ -49,6 +81,9 @@ func simulate(t testing.TB, set *ruleset.Set, p Program) {
 	t.Helper()
 	calls := 0
 	for call, err := range ruleset.Boundary(set) {
+		if errors.Is(err, ruleset.ErrTooComplex) {
+			return // who said what is finer than what was said
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,9 +101,14 @@ func simulate(t testing.TB, set *ruleset.Set, p Program) {
 }
 
 func TestMergedSetsCompileAndAreProven(t *testing.T) {
+	tried, proven := 0, 0
 	rapid.Check(t, func(r *rapid.T) {
-		stackAndProve(t, genBytes().Draw(r, "bytes"))
+		tried += 3
+		proven += stackAndProve(t, genBytes().Draw(r, "bytes"))
 	})
+	if proven < tried/3 {
+		t.Errorf("of %d merged sets only %d were proven", tried, proven)
+	}
 }
 
 // TestWrongProgramsAreFound changes one instruction of a right program at a time. Either the proof fails with a call
@@ -219,7 +259,7 @@ func TestRefusedRules(t *testing.T) {
 			[]ruleset.Rule{rule(allow, cond(0, ruleset.LE, 7), cond(1, ruleset.EQ, 1)), rule(allow, cond(0, ruleset.EQ, 9))},
 			ErrIndigestible, "only the last argument"},
 		{"alone it is taken", deny, []ruleset.Rule{rule(allow, cond(0, ruleset.LE, 7), cond(1, ruleset.EQ, 1))}, nil, ""},
-		{"too many rules", deny, many, ErrTooLong, "at most 512"},
+		{"too many rules", deny, many, ErrTooLong, "at most 256"},
 		{"a contradiction", deny,
 			[]ruleset.Rule{rule(allow, cond(0, ruleset.EQ, 7)), rule(ruleset.Action{Kind: ruleset.Trap}, cond(0, ruleset.EQ, 7))},
 			unix.EEXIST, "contradicts an earlier rule"},
