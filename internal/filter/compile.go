@@ -28,8 +28,9 @@ type Options struct {
 	// does by default. Otherwise they are searched by bisection (SCMP_FLTATR_CTL_OPTIMIZE 2), as runc has it for
 	// profiles of more than 32 rules.
 	Linear bool
-	// BothLayouts has Proven prove the rules in the other layout, too, as it is the engine that chooses one in the end.
-	BothLayouts bool
+	// OneLayout has Proven leave out the other layout. That is right only for a program that is installed as it is:
+	// where an engine compiles the rules again, it is the engine that chooses the layout.
+	OneLayout bool
 }
 
 func (o Options) layout() string {

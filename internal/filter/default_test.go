@@ -68,7 +68,7 @@ func TestDefaultProfileIsProven(t *testing.T) {
 		t.Fatalf("writable: %v, %v", changes, err)
 	}
 	for name, set := range map[string]*ruleset.Set{"base": b, "child": c, "union": union, "restricted": ceiled} {
-		for _, o := range []Options{{}, {Linear: true}} {
+		for _, o := range []Options{{}, {Linear: true, OneLayout: true}} {
 			proof, err := Proven(set, o)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)

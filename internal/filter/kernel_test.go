@@ -155,7 +155,7 @@ func TestKernelDoesWithTwoFiltersWhatItDoesWithTheRestrictedOne(t *testing.T) {
 		calls := d.harmlessCalls(callsEach)
 		var programs [][]byte
 		for _, set := range []*ruleset.Set{lower, upper, merged} {
-			proof, err := Proven(set, Options{Linear: i%2 == 1})
+			proof, err := Proven(set, Options{Linear: i%2 == 1, OneLayout: true})
 			if errors.Is(err, ruleset.ErrTooComplex) || errors.Is(err, ErrTooLong) {
 				break
 			}

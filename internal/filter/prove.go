@@ -108,7 +108,7 @@ type Proof struct {
 
 // Proven writes a set as rules, compiles them and proves the program. Where libseccomp errs (before 2.6.1 it can
 // merge 64-bit comparisons wrongly, GHSA-4q85-33p6-j5g6), or the program is too long, the rules are written in
-// other styles; the first program that is proven is the result. If there is none the error says why for each.
+// other styles; the first whose programs are proven in both layouts (see Options) is the result. If there is none the error says why for each.
 func Proven(set *ruleset.Set, o Options) (*Proof, error) {
 	var failed failures
 	for _, style := range ruleset.Styles() {
@@ -143,7 +143,7 @@ func proven(set *ruleset.Set, style ruleset.Style, o Options) (*Proof, error) {
 		return nil, err
 	}
 	compiled, err := compileAndProve(set, rules, o)
-	if err == nil && o.BothLayouts {
+	if err == nil && !o.OneLayout {
 		other := o
 		other.Linear = !o.Linear
 		_, err = compileAndProve(set, rules, other)
