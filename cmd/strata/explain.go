@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,10 +44,11 @@ func newExplain() *cobra.Command {
 		Long: `Say what a profile does with a system call, which rule of which layer decides it, and
 what the filter answers that libseccomp makes of the profile.
 
-Arguments are counted from 0: 0=0x10000000 or arg0=0x10000000. Those that are not said are
-0. Without any, everything that the profile says about the call is listed.`,
+Arguments are counted from 0, or called by their names: 0=0x10000000, arg0=CLONE_NEWUSER,
+flags=NEWUSER|NEWNS. Those that are not said are 0. Without any, everything that the profile
+says about the call is listed.`,
 		Example: `  strata explain runtime/default clone
-  strata explain runtime/default clone 0=0x10000000
+  strata explain runtime/default clone flags=NEWUSER
   strata explain web.json socketcall 0=1 --abi x86`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -91,35 +94,24 @@ func parseCall(name string, arguments []string, abiName string) (ruleset.Call, e
 		number = uint32(n)
 	}
 	call.Number = number
-	said := map[uint64]bool{}
+	values := map[uint]string{}
 	for _, argument := range arguments {
-		index, value, ok := strings.Cut(argument, "=")
-		i, err := strconv.ParseUint(strings.TrimPrefix(index, "arg"), 10, 8)
-		if !ok || err != nil || i >= ruleset.Arguments {
+		what, value, ok := strings.Cut(argument, "=")
+		index, known := describe.Argument(ruleset.Name(abi, number), what)
+		if !ok || !known {
 			return ruleset.Call{}, fmt.Errorf("%q: write ARGUMENT=VALUE, arguments are 0 to %d", argument, ruleset.Arguments-1)
 		}
-		if said[i] {
-			return ruleset.Call{}, fmt.Errorf("argument %d is said twice", i)
+		if _, twice := values[index]; twice {
+			return ruleset.Call{}, fmt.Errorf("argument %d is said twice", index)
 		}
-		said[i] = true
-		if call.Args[i], err = parseValue(value); err != nil {
-			return ruleset.Call{}, fmt.Errorf("argument %d: %w", i, err)
+		values[index] = value
+	}
+	for _, index := range slices.Sorted(maps.Keys(values)) { // the names of a later one can depend on an earlier one
+		if call.Args[index], err = describe.Value(ruleset.Name(abi, number), index, values[index], call.Args); err != nil {
+			return ruleset.Call{}, err
 		}
 	}
 	return call, nil
-}
-
-// parseValue reads a number of 64 bits, as C writes it; a negative one is what a
-// register holds of it.
-func parseValue(text string) (uint64, error) {
-	if n, err := strconv.ParseInt(text, 0, 64); err == nil {
-		return uint64(n), nil
-	}
-	n, err := strconv.ParseUint(text, 0, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a number of 64 bits", text)
-	}
-	return n, nil
 }
 
 // explainOne answers for given arguments.

@@ -145,6 +145,8 @@ func TestCommands(t *testing.T) {
 		{args: "explain base close 0=3", out: []string{": ERRNO(ENOSYS)", `default action of "base"`, "filter: ERRNO(ENOSYS)"}},
 		{args: "explain child clone", out: []string{"clone on x86_64 (56)", `ALLOW if flags has none of`, `by rule 1 of "child"`, "otherwise ERRNO(ENOSYS)"}},
 		{args: "explain child clone 0=0x10000000", out: []string{"clone(0x10000000, 0, 0, 0, 0, 0) on x86_64: ERRNO(ENOSYS)"}},
+		{args: "explain child clone flags=CLONE_NEWUSER|CLONE_VM", out: []string{"clone(0x10000100, 0, 0, 0, 0, 0) on x86_64: ERRNO(ENOSYS)"}},
+		{args: "explain denies socket protocol=AUDIT domain=AF_NETLINK", out: []string{"socket(0x10, 0, 0x9, 0, 0, 0) on x86_64: ALLOW"}},
 		{args: "explain child clone 0=0 --json", out: []string{`"action": "ALLOW"`, `"filter": "ALLOW"`, `"rule": 1`}},
 		{args: "explain child clone --json", out: []string{`"regions": [`, `"op": `}},
 		{args: "explain base read --json", out: []string{`"action": "ALLOW"`, `"layer": "base"`}},
@@ -156,7 +158,7 @@ func TestCommands(t *testing.T) {
 		{args: "explain base nothing", code: 2, err: []string{`no system call "nothing"`}},
 		{args: "explain base read 6=1", code: 2, err: []string{"0 to 5"}},
 		{args: "explain base read 0", code: 2, err: []string{"ARGUMENT=VALUE"}},
-		{args: "explain base read 0=x", code: 2, err: []string{"not a number"}},
+		{args: "explain base read 0=x", code: 2, err: []string{"neither a number"}},
 		{args: "explain base read 0=1 arg0=2", code: 2, err: []string{"twice"}},
 		{args: "explain base read --abi vax", code: 2, err: []string{"x86_64"}},
 
