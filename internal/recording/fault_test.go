@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 	case "sleep": // until the test ends, whatever way it does
 		_, err := io.Copy(io.Discard, os.Stdin)
 		exit(err)
+	case "replica":
+		exit(replica(os.Getenv("STRATA_TEST_DIR"), os.Getenv("STRATA_TEST_CONTAINER")))
 	case "full":
 		exit(fullDisk(os.Getenv("STRATA_TEST_DIR")))
 	default:
@@ -432,4 +434,55 @@ func fullDisk(dir string) error {
 		return fmt.Errorf("recording: %+v, %v", m, err)
 	}
 	return n.Close()
+}
+
+// Hooks of replicas are processes of their own.
+func TestReplicas(t *testing.T) {
+	n := newNode(t)
+	var replicas []*exec.Cmd
+	for i := range 6 {
+		cmd := child(t, "STRATA_TEST_ROLE=replica", "STRATA_TEST_DIR="+n.dir, "STRATA_TEST_CONTAINER="+fmt.Sprint("c", i))
+		must(t, cmd.Start())
+		replicas = append(replicas, cmd)
+	}
+	for _, cmd := range replicas {
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	n.idle(t)
+	if _, m := n.recorded(t, n.output("web")); m.Runs != 6*replicaRuns || m.Processes != 6*replicaRuns || m.Calls[0].Runs != 6*replicaRuns {
+		t.Errorf("%d runs, %d processes, calls %+v", m.Runs, m.Processes, m.Calls)
+	}
+}
+
+const replicaRuns = 5
+
+// replica is a container that is recorded several times and merged with others.
+func replica(dir, id string) error {
+	for range replicaRuns {
+		n, err := openNode(dir)
+		if err != nil {
+			return err
+		}
+		j := job(id, "web")
+		j.Merge = true
+		if _, err := n.Start(j); err != nil {
+			return err
+		}
+		e, err := n.entryOf(id)
+		if err == nil {
+			err = n.kernel.set(e.Handle, did("getpid"))
+		}
+		if err != nil {
+			return err
+		}
+		if o := n.end(id); o == nil || o.Err != nil {
+			return fmt.Errorf("outcome is %+v", o)
+		}
+		if err := n.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
