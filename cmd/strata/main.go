@@ -86,7 +86,7 @@ Exit codes: 0 for yes or done, 1 for no, 2 for a wrong question or input.`,
 	}
 	root.AddCommand(
 		newStack(), newDiff(), newCheck(), newExplain(), newShow(),
-		newValidate(), newConvert(), newCompile(), newPolicy(), newVersion(),
+		newValidate(), newConvert(), newCompile(), newPolicy(), newEnforced(), newVersion(),
 	)
 	return root
 }

@@ -2,6 +2,7 @@ package request
 
 import (
 	"fmt"
+	"strings"
 
 	"strata/internal/reference"
 )
@@ -78,6 +79,9 @@ func identify(in Input, set annotations) (Identity, error) {
 	}
 	if len(id.Image) > maxImage {
 		return Identity{}, fmt.Errorf("image %s: the name is longer than %d bytes", reference.Quote(id.Image), maxImage)
+	}
+	if strings.ContainsFunc(id.Image, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		return Identity{}, fmt.Errorf("image %s: a name has no spaces and no control characters", reference.Quote(id.Image))
 	}
 	switch _, cri := in.Annotations["io.kubernetes.cri.container-type"]; {
 	case in.Annotations[manager] == "libpod":

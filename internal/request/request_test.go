@@ -310,6 +310,8 @@ func TestRefused(t *testing.T) {
 		{"a namespace with an escape", inPod(notes{"io.kubernetes.pod.namespace": "../etc", "io.strata.record": ""}), []string{"io.kubernetes.pod.namespace"}},
 		{"an empty namespace", inPod(notes{"io.kubernetes.pod.namespace": ""}), []string{"io.kubernetes.pod.namespace"}},
 		{"a huge image", inPod(notes{"io.kubernetes.cri-o.ImageName": huge}), []string{"image"}},
+		{"an image that writes to the terminal", inPod(notes{"io.kubernetes.cri-o.ImageName": "web\x1b[2J"}), []string{"image", `\x1b`}},
+		{"an image of two lines", inPod(notes{"io.kubernetes.cri-o.ImageName": "web\nlevel=info"}), []string{"image"}},
 		{"podman's hook file in cri-o", Input{Annotations: with(pod, notes{"io.strata.stack": "/srv/web"}), Trust: Trusted}, []string{"io.container.manager", "hooks_dir"}},
 		{"too many", inPod(notes{"padding": strings.Repeat("p", 5<<20)}), []string{"annotations", "4194304"}},
 
