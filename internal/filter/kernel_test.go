@@ -32,6 +32,7 @@ const closedDescriptor = 1<<31 - 1
 type session struct {
 	Filters [][]byte // programs, in the order of their installation
 	Calls   []ruleset.Call
+	Load    bool // have Load install them, in all threads, and make the calls in another one
 }
 
 const childMode = "STRATA_FILTER_TEST_CHILD"
@@ -78,15 +79,19 @@ func child(path string) error {
 }
 
 func (s session) run() ([]string, error) {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return nil, err
-	}
 	for _, raw := range s.Filters {
 		p, err := Parse(raw)
 		if err != nil {
 			return nil, err
 		}
-		if err := install(p, 0, thisThread); err != nil {
+		if s.Load {
+			elsewhere := make(chan error)
+			go func() { elsewhere <- Load(p, LogDenied) }() // not this thread, which is locked
+			err = <-elsewhere
+		} else {
+			err = installHere(p)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -97,6 +102,45 @@ func (s session) run() ([]string, error) {
 		out[i] = fmt.Sprintf("%d %d", r, uint(errno))
 	}
 	return out, nil
+}
+
+// installHere installs a program in the calling thread alone.
+func installHere(p Program) error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return install(p, 0, thisThread)
+}
+
+func TestLoadIsForAllThreads(t *testing.T) {
+	deny := ruleset.Action{Kind: ruleset.Errno, Errno: 100}
+	proof, err := Proven(read(t, ruleset.Source{
+		Default: ruleset.Action{Kind: ruleset.Allow}, ABIs: []syscalls.ABI{syscalls.Host()},
+		Rules: []ruleset.Rule{{Names: []string{"getppid"}, Action: deny}},
+	}), Options{OneLayout: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nr, _ := syscalls.Host().Number("getppid")
+	results := inChild(t, []session{{
+		Filters: [][]byte{proof.Program.Bytes()}, Calls: []ruleset.Call{{ABI: syscalls.Host(), Number: nr}}, Load: true,
+	}})
+	if want := fmt.Sprintf("%d 100", ^uintptr(0)); results[0][0] != want {
+		t.Errorf("getppid in another thread than Load's returns %q, want %q", results[0][0], want)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	allow := Program{{Op: opRet, K: returns[ruleset.Allow]}}
+	for name, err := range map[string]error{
+		"no program":        Load(nil, 0),
+		"a long program":    Load(make(Program, Limit+1), 0),
+		"a listener's flag": Load(allow, WaitKillable),
+	} {
+		if err == nil {
+			t.Errorf("%s is loaded", name)
+		}
+	}
 }
 
 // survivable are actions after which a thread goes on, and Go's runtime does not notice.
@@ -167,7 +211,7 @@ func TestKernelDoesWithTwoFiltersWhatItDoesWithTheRestrictedOne(t *testing.T) {
 		if len(programs) < 3 {
 			continue // one of them has no filter that the kernel would take
 		}
-		sessions = append(sessions, session{programs[:2], calls}, session{programs[2:], calls})
+		sessions = append(sessions, session{Filters: programs[:2], Calls: calls}, session{Filters: programs[2:], Calls: calls})
 		sets = append(sets, merged)
 	}
 	results := inChild(t, sessions)

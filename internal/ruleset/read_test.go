@@ -260,3 +260,27 @@ func TestStylesOfValues(t *testing.T) {
 		})
 	}
 }
+
+func TestSetsOfOtherArchitecturesDiffer(t *testing.T) {
+	one, err := Read(source(eperm, syscalls.X86_64, rule(allow, "close")), Options{})
+	check(t, err)
+	src := source(eperm, syscalls.X86_64, rule(allow, "close"))
+	src.ABIs = []syscalls.ABI{syscalls.X86_64, syscalls.X32}
+	two, err := Read(src, Options{})
+	check(t, err)
+	within(t, "calls of an architecture that is not listed kill", one, two)
+	inside, w, err := Within(two, one)
+	check(t, err)
+	if inside || w.ABI != syscalls.X32 || w.B != Foreign {
+		t.Errorf("two architectures within one of them: %v, %v", inside, w)
+	}
+	back, err := two.On([]syscalls.ABI{syscalls.X86_64})
+	check(t, err)
+	same(t, "the set on its first architecture", back, one)
+	if _, err := one.On([]syscalls.ABI{syscalls.ARM}); !errors.Is(err, ErrNoABI) {
+		t.Errorf("a set on no architecture: %v", err)
+	}
+	if _, err := Union(one, func() *Set { s, _ := Read(source(eperm, syscalls.ARM), Options{}); return s }()); !errors.Is(err, ErrNoABI) {
+		t.Errorf("a union on no architecture: %v", err)
+	}
+}
