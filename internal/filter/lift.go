@@ -13,6 +13,8 @@ import (
 // ErrNotLiftable is in the chain of errors about programs that Lift does not understand.
 var ErrNotLiftable = errors.New("not a program of system call number, architecture and argument tests")
 
+var errMasks = fmt.Errorf("program looks at single bits of the call's number or architecture: %w", ErrNotLiftable)
+
 // Lift reads a program back as a set: what it does for every call of the ABIs, for all arguments at once. It runs
 // the program once for each system call number, with the arguments unknown: a test of an argument splits the run,
 // and its outcomes are joined in a decision diagram. Programs have no loops, so this ends, and what is reached by
@@ -39,6 +41,11 @@ type lifter struct {
 	// not is the same for all calls and is kept in always, the rest in here, which is for one call.
 	numbered     []bool
 	always, here map[state]ruleset.Node
+	chains       map[int]*chain
+	budget       int // of comparisons that chains may hold
+	// masks is whether bits of the call's number or architecture are looked at. Then numbers between two that are
+	// compared need not be treated alike, and it is not enough to run one of them.
+	masks bool
 	// The call that is run.
 	number, arch uint32
 	numbers      []uint32 // those that the program compares, ascending
@@ -71,6 +78,7 @@ func newLifter(p Program) (*lifter, error) {
 	l := &lifter{
 		code: p, build: ruleset.NewBuilder(),
 		numbered: make([]bool, len(p)), always: map[state]ruleset.Node{}, here: map[state]ruleset.Node{},
+		chains: map[int]*chain{}, budget: 8 * Limit,
 	}
 	for at := len(p) - 1; at >= 0; at-- {
 		i := p[at]
@@ -147,6 +155,9 @@ func (l *lifter) lift(abis []syscalls.ABI) (*ruleset.Set, error) {
 				calls[abi][nr] = answer
 			}
 		}
+	}
+	if l.masks {
+		return nil, errMasks
 	}
 	return l.build.Set(fallback, calls), nil
 }
@@ -234,6 +245,7 @@ func (l *lifter) follow(s state) ruleset.Node {
 		case opLoad:
 			s = l.load(s, i.K)
 		case opAnd:
+			l.masks = l.masks || !s.symbol
 			s.value &= i.K
 			s.word.Mask &= i.K
 		case opJump:
@@ -242,12 +254,50 @@ func (l *lifter) follow(s state) ruleset.Node {
 			if s.symbol {
 				return l.split(s, i)
 			}
-			s.at += branch(i, holds(i, s.value))
+			l.masks = l.masks || i.Op == opAny
+			if i.Op == opEqual {
+				s.at = l.chain(s.at - 1).next(s.value)
+			} else {
+				s.at += branch(i, holds(i, s.value))
+			}
 		}
 		if numbered && !l.numbered[s.at] {
 			return l.run(s)
 		}
 	}
+}
+
+// A chain is a row of comparisons of one known value for equality, each tried where the one before does not hold.
+// Filters that compare call numbers one by one have rows of hundreds, which every number would have to walk.
+type chain struct {
+	equal map[uint32]int // where the values that are compared lead
+	other int            // and all others
+}
+
+func (c *chain) next(value uint32) int {
+	if at, ok := c.equal[value]; ok {
+		return at
+	}
+	return c.other
+}
+
+// chain is the row that begins with the comparison at an instruction.
+func (l *lifter) chain(at int) *chain {
+	c, ok := l.chains[at]
+	if ok {
+		return c
+	}
+	c = &chain{equal: map[uint32]int{}, other: at}
+	for l.code[c.other].Op == opEqual && (c.other == at || l.budget > 0) {
+		i := l.code[c.other]
+		l.budget--
+		if _, earlier := c.equal[i.K]; !earlier {
+			c.equal[i.K] = c.other + 1 + branch(i, true)
+		}
+		c.other += 1 + branch(i, false)
+	}
+	l.chains[at] = c
+	return c
 }
 
 // split follows both outcomes of a test of an argument word.

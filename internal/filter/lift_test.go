@@ -30,6 +30,8 @@ func TestProgramsThatCannotBeLifted(t *testing.T) {
 			"not treated alike"},
 		{"numbers beyond the table by arguments", Program{argument, {Op: opEqual, K: 1, Jf: 1}, ret(ruleset.Log), ret(ruleset.Allow)},
 			"by its arguments"},
+		{"a mask of the number", Program{number, {Op: opAnd, K: 0xff}, {Op: opEqual, K: 39}, ret(ruleset.Allow)}, "single bits"},
+		{"a bit of the number", Program{number, {Op: opAny, K: 1}, ret(ruleset.Allow)}, "single bits"},
 		{"nothing", nil, "no instructions"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -67,6 +69,7 @@ func FuzzLift(f *testing.F) {
 		{{Op: opLoad, K: offsetArgs}, {Op: opAnd, K: 0xff}, {Op: opAbove, K: 7, Jf: 1}, {Op: opRet}, {Op: opRet, K: returns[ruleset.Allow]}},
 		{{Op: opLoad, K: offsetNumber}, {Op: opLeast, K: 39, Jt: 1}, {Op: opRet, K: returns[ruleset.Log]}, {Op: opLoad, K: offsetArgs + 4},
 			{Op: opEqual, K: 1, Jf: 1}, {Op: opRet}, {Op: opRet, K: returns[ruleset.Allow]}},
+		{{Op: opLoad}, {Op: opAnd, K: 0x30303041}, {Op: opAbove, K: 0x30, Jf: 1}, {Op: opRet}, {Op: opRet, K: returns[ruleset.Allow]}},
 	} {
 		f.Add(p.Bytes())
 	}

@@ -96,6 +96,9 @@ func (l *lifter) foreign(set *ruleset.Set) error {
 			}
 		}
 	}
+	if l.masks {
+		return errMasks
+	}
 	return nil
 }
 
