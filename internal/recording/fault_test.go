@@ -128,6 +128,16 @@ func (d faultyDirectory) Replace(name string, data []byte, mode fs.FileMode) err
 	return d.directory.Replace(name, data, mode)
 }
 
+// ReplaceInOrder may be interrupted before each of its files.
+func (d faultyDirectory) ReplaceInOrder(files []safefile.File, mode fs.FileMode) error {
+	for _, file := range files {
+		if err := d.Replace(file.Name, file.Data, mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (d faultyDirectory) Remove(name string) error {
 	if err := d.step(); err != nil {
 		return err

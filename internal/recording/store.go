@@ -36,6 +36,7 @@ var (
 type directory interface {
 	Read(name string, limit int64, options ...safefile.Option) ([]byte, error)
 	Replace(name string, data []byte, mode fs.FileMode) error
+	ReplaceInOrder(files []safefile.File, mode fs.FileMode) error
 	Remove(name string) error
 	List(dir string) ([]string, error)
 	Sweep(dir string) (int, error)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"strata/internal/safefile"
 )
 
 // write makes the two files of a recording. Doing it again for the same run, after a crash or beside others that write
@@ -45,13 +47,10 @@ func (s *Store) write(o *Outcome, e *entry, seen *harvest) error {
 		return fmt.Errorf("encode metadata: %w", err)
 	}
 	// The metadata comes first: it is what the profile is made from. See the package's comment.
-	if err := place.dir.Replace(place.metadata, metadata, outputMode); err != nil {
-		return fmt.Errorf("write metadata: %w", err)
-	}
-	if err := place.dir.Replace(place.profile, profile, outputMode); err != nil {
-		return fmt.Errorf("write profile: %w", err)
-	}
-	return nil
+	return place.dir.ReplaceInOrder([]safefile.File{
+		{Name: place.metadata, Data: metadata},
+		{Name: place.profile, Data: profile},
+	}, outputMode)
 }
 
 // join brings in what the output holds: all of it for a merge, else only the runs that somebody may still be

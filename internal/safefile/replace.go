@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +27,25 @@ func (r *Root) Replace(name string, data []byte, mode fs.FileMode) error {
 	if err := r.makeParents(name, mode.Perm()); err != nil {
 		return err
 	}
-	return r.replace(name, data, func(f *os.File) error { return f.Chmod(mode.Perm()) })
+	return r.replace([]File{{name, data}}, func(f *os.File) error { return f.Chmod(mode.Perm()) })
+}
+
+// A File is one that is to be written.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// ReplaceInOrder is Replace for files that belong together: whoever sees one of them new sees those before it new as
+// well. It waits for the disk once, not once for each. When it fails, the files before some one are new, and that one
+// and those after it are as they were.
+func (r *Root) ReplaceInOrder(files []File, mode fs.FileMode) error {
+	for _, file := range files {
+		if err := r.makeParents(file.Name, mode.Perm()); err != nil {
+			return err
+		}
+	}
+	return r.replace(files, func(f *os.File) error { return f.Chmod(mode.Perm()) })
 }
 
 // Rewrite is Replace for a regular file that is there: the new one belongs to
@@ -44,7 +63,7 @@ func (r *Root) Rewrite(name string, data []byte) error {
 	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG {
 		return r.replaceError(name, fmt.Errorf("%w but %s", ErrNotRegular, kinds[kind]))
 	}
-	return r.replace(name, data, func(f *os.File) error {
+	return r.replace([]File{{name, data}}, func(f *os.File) error {
 		// The owner first: a change of it takes the set-user-ID bit away.
 		if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
 			return err
@@ -53,29 +72,76 @@ func (r *Root) Rewrite(name string, data []byte) error {
 	})
 }
 
-// replace puts a new file in place after dress has given it its owner and
-// permissions.
-func (r *Root) replace(name string, data []byte, dress func(*os.File) error) error {
-	dir, base, err := r.parent(name)
+// replace puts new files in place, in their order, after dress has given each its owner and permissions.
+func (r *Root) replace(files []File, dress func(*os.File) error) error {
+	ready := make([]*staged, len(files))
+	failed := make([]error, len(files))
+	var all sync.WaitGroup
+	for i, file := range files {
+		all.Go(func() { ready[i], failed[i] = r.stage(file, dress) })
+	}
+	all.Wait()
+	err := errors.Join(failed...)
+	for i, file := range files {
+		if ready[i] == nil {
+			continue
+		}
+		defer ready[i].close()
+		if err != nil {
+			err = errors.Join(err, ready[i].discard())
+		} else if err = ready[i].rename(); err != nil {
+			err = r.replaceError(file.Name, errors.Join(err, ready[i].discard()))
+		}
+	}
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	temp, err := createTemp(dir)
-	if err != nil {
-		return r.replaceError(name, err)
-	}
-	defer temp.Close() // after the rename: until then the lock says that this file has an owner
-	if err := fill(temp, data, dress); err != nil {
-		return r.replaceError(name, errors.Join(err, discard(dir, temp)))
-	}
-	if err := unix.Renameat(int(dir.Fd()), temp.Name(), int(dir.Fd()), base); err != nil {
-		return r.replaceError(name, errors.Join(err, discard(dir, temp)))
-	}
-	if err := dir.Sync(); err != nil {
-		return r.replaceError(name, err)
+	synced := ""
+	for i, file := range files {
+		if dir := filepath.Dir(file.Name); i == 0 || dir != synced {
+			if err := ready[i].dir.Sync(); err != nil {
+				return r.replaceError(file.Name, err)
+			}
+			synced = dir
+		}
 	}
 	return nil
+}
+
+// staged is a file that is complete on disk, under a temporary name.
+type staged struct {
+	dir, temp *os.File
+	base      string
+}
+
+func (r *Root) stage(file File, dress func(*os.File) error) (*staged, error) {
+	dir, base, err := r.parent(file.Name)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := createTemp(dir)
+	if err != nil {
+		return nil, r.replaceError(file.Name, errors.Join(err, dir.Close()))
+	}
+	s := &staged{dir, temp, base}
+	if err := fill(temp, file.Data, dress); err != nil {
+		err = r.replaceError(file.Name, errors.Join(err, s.discard()))
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *staged) rename() error {
+	return unix.Renameat(int(s.dir.Fd()), s.temp.Name(), int(s.dir.Fd()), s.base)
+}
+
+func (s *staged) discard() error { return discard(s.dir, s.temp) }
+
+// close comes after the rename: until then the lock on the file says that it has an owner.
+func (s *staged) close() {
+	s.temp.Close()
+	s.dir.Close()
 }
 
 // Sweep removes what killed writers left in a directory below the root ("." is

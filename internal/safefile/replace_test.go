@@ -311,3 +311,48 @@ func TestRewriteRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestReplaceInOrder(t *testing.T) {
+	dir := t.TempDir()
+	root, err := OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := root.Replace("second", []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "taken"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		names []string
+		fails bool
+		want  map[string]string
+	}{
+		{[]string{"first", "second"}, false, map[string]string{"first": "0", "second": "1"}},
+		{[]string{"first", "sub/third"}, false, map[string]string{"first": "0", "sub/third": "1"}},
+		{[]string{"before", "taken", "second"}, true, map[string]string{"before": "0", "second": "1"}},
+		{[]string{"new", "../outside"}, true, map[string]string{"second": "1"}},
+	} {
+		var files []File
+		for i, name := range c.names {
+			files = append(files, File{name, []byte{byte('0' + i)}})
+		}
+		if err := root.ReplaceInOrder(files, 0o640); (err != nil) != c.fails {
+			t.Errorf("%v: %v", c.names, err)
+		}
+		for name, want := range c.want {
+			if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+				t.Errorf("%v: %s holds %q, want %q (%v)", c.names, name, got, want, err)
+			}
+		}
+		left, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("%v: left: %v (%v)", c.names, left, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "new")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file came although another could not: %v", err)
+	}
+}
