@@ -31,6 +31,8 @@ type Config struct {
 	Annotations map[string]string
 	// Root is the path of the container's root file system, as it is written.
 	Root string
+	// Env of the container's process, NAME=VALUE.
+	Env []string
 	// Bounding lists the capabilities that the container can ever have, as CAP_….
 	Bounding []string
 	// NoNewPrivileges of the container's process.
@@ -75,6 +77,7 @@ var fields = []struct {
 }{
 	{"", "annotations", func(c *Config) any { return &c.Annotations }},
 	{"root", "path", func(c *Config) any { return &c.Root }},
+	{"process", "env", func(c *Config) any { return &c.Env }},
 	{"process.capabilities", "bounding", func(c *Config) any { return &c.Bounding }},
 	{"process", "noNewPrivileges", func(c *Config) any { return &c.NoNewPrivileges }},
 	{"linux", "seccomp", func(c *Config) any { return &c.Seccomp }},

@@ -21,6 +21,8 @@ type Container struct {
 	Trust request.Trust
 	// Root is the path of the container's root file system.
 	Root string
+	// Env is the environment of the container's process, NAME=VALUE.
+	Env []string
 }
 
 // Verdict is a decision with what it was made from.
@@ -41,22 +43,19 @@ func By(dir string, c Container) (*Verdict, error) {
 	if sandbox(c.Annotations) {
 		return bySandbox(dir, c)
 	}
-	in := request.Input{Annotations: c.Annotations, Trust: c.Trust}
-	asked, err := request.Parse(in)
-	if err != nil {
-		return nil, err
-	}
 	rules, err := policy.Load(dir)
 	if err != nil {
 		return nil, err
 	}
-	if c.Trust == request.Trusted && (asked.Record != nil || asked.Stack != nil || rules.NeedsImage()) {
+	in := request.Input{Annotations: c.Annotations, Trust: c.Trust, Hostname: hostname(c.Env)}
+	if c.Trust == request.Trusted && (request.Asks(c.Annotations) || rules.NeedsImage()) {
 		if in.Image, err = podman.Image(c.Root); err != nil {
 			return nil, err
 		}
-		if asked, err = request.Parse(in); err != nil {
-			return nil, err
-		}
+	}
+	asked, err := request.Parse(in)
+	if err != nil {
+		return nil, err
 	}
 	decision, err := rules.Decide(asked)
 	if err != nil {
@@ -94,4 +93,14 @@ func bySandbox(dir string, c Container) (*Verdict, error) {
 		return nil, err
 	}
 	return &Verdict{decision, asked, rules}, nil
+}
+
+// hostname is what the container's process is told of its host's name. Podman tells it where the image does not.
+func hostname(env []string) string {
+	for _, variable := range env {
+		if name, ok := strings.CutPrefix(variable, "HOSTNAME="); ok {
+			return name
+		}
+	}
+	return ""
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"strata/internal/bundle"
 	"strata/internal/decide"
 	"strata/internal/policy"
 	"strata/internal/recorder"
@@ -96,8 +97,8 @@ func (h *Hook) store() (*recording.Store, error) {
 }
 
 // decide finds what a container asks for and whether it may have it.
-func (h *Hook) decide(annotations map[string]string, rootfs string) (*decide.Verdict, error) {
-	return decide.By(h.Policy, decide.Container{Annotations: annotations, Trust: h.Trust, Root: rootfs})
+func (h *Hook) decide(annotations map[string]string, config *bundle.Config) (*decide.Verdict, error) {
+	return decide.By(h.Policy, decide.Container{Annotations: annotations, Trust: h.Trust, Root: config.Root, Env: config.Env})
 }
 
 // report writes what became of recordings to the log. It returns their errors for the hook to end with.

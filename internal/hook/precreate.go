@@ -14,7 +14,7 @@ func (h *Hook) Precreate() error {
 	if err != nil {
 		return err
 	}
-	verdict, err := h.decide(config.Annotations, config.Root)
+	verdict, err := h.decide(config.Annotations, config)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (h *Hook) Prestart() error {
 	if err != nil {
 		return err
 	}
-	verdict, err := h.decide(annotations, config.Root)
+	verdict, err := h.decide(annotations, config.Config)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -51,8 +52,8 @@ func Image(rootfs string) (request.Image, error) {
 	if c.Image == "" {
 		return request.Image{}, nil
 	}
-	image := request.Image{Name: c.imageName()}
-	if image.Annotations, err = store.annotations(c.Image); err != nil {
+	image := request.Image{Name: c.imageName(), Container: c.name()}
+	if err := store.read(c.Image, &image); err != nil {
 		return request.Image{}, fmt.Errorf("image of %s: %w", rootfs, err)
 	}
 	return image, nil
@@ -89,9 +90,18 @@ func isID(text string) bool {
 
 // container is an entry of containers.json.
 type container struct {
-	Layer    string `json:"layer"`
-	Image    string `json:"image"`
-	Metadata string `json:"metadata"` // Podman's own, JSON
+	Layer    string   `json:"layer"`
+	Image    string   `json:"image"`
+	Names    []string `json:"names"`
+	Metadata string   `json:"metadata"` // Podman's own, JSON
+}
+
+// name returns Podman's name of the container, or "".
+func (c container) name() string {
+	if len(c.Names) == 0 {
+		return ""
+	}
+	return c.Names[0]
 }
 
 // imageName returns the name that the container was made by, else the image's digest.
@@ -128,15 +138,14 @@ func (s store) container(layer string) (container, error) {
 	return container{}, fmt.Errorf("%s knows no container of layer %s", s.index("containers"), layer)
 }
 
-// annotations returns those of all manifests of an image: which of them Podman chose
-// for this machine is not written down.
-func (s store) annotations(image string) (map[string][]string, error) {
+// read reads what an image's author wrote.
+func (s store) read(image string, into *request.Image) error {
 	if !isID(image) {
-		return nil, fmt.Errorf("%.80q is no identifier of an image", image)
+		return fmt.Errorf("%.80q is no identifier of an image", image)
 	}
 	stores, err := s.imageStores()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, s := range stores {
 		root, err := safefile.OpenRoot(filepath.Join(s.index("images"), image))
@@ -144,14 +153,42 @@ func (s store) annotations(image string) (map[string][]string, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer root.Close()
-		return manifests(root)
+		if into.Annotations, err = manifests(root); err != nil {
+			return err
+		}
+		into.SetsHostname, err = setsHostname(root, image)
+		return err
 	}
-	return nil, fmt.Errorf("image %s is in none of the image stores", image)
+	return fmt.Errorf("image %s is in none of the image stores", image)
 }
 
+// setsHostname reports whether the image's configuration has an environment variable
+// HOSTNAME, which then is not Podman's.
+func setsHostname(root *safefile.Root, image string) (bool, error) {
+	data, err := root.Read(encode("sha256:"+image), maxManifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // nobody knows
+	}
+	if err != nil {
+		return false, err
+	}
+	var configuration struct {
+		Config struct{ Env []string } `json:"config"`
+	}
+	if err := json.Unmarshal(data, &configuration); err != nil {
+		return false, fmt.Errorf("%s: configuration of the image: %w", root.Path(), err)
+	}
+	return slices.ContainsFunc(configuration.Config.Env, func(v string) bool { return strings.HasPrefix(v, "HOSTNAME=") }), nil
+}
+
+// encode is the name of the file for a name that containers/storage does not take for a file.
+func encode(name string) string { return "=" + base64.StdEncoding.EncodeToString([]byte(name)) }
+
+// manifests returns the annotations of all manifests of an image: which of them Podman
+// chose for this machine is not written down.
 func manifests(root *safefile.Root) (map[string][]string, error) {
 	names, err := root.List(".")
 	if err != nil {

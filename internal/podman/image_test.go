@@ -39,7 +39,7 @@ func storage(t *testing.T, driver string) string {
 	top := t.TempDir()
 	root := filepath.Join(top, "storage")
 	entry := func(layer, image, metadata string) string {
-		return `{"id":"x","layer":"` + layer + `","image":"` + image + `","metadata":"` + metadata + `"}`
+		return `{"id":"x","names":["shop-web"],"layer":"` + layer + `","image":"` + image + `","metadata":"` + metadata + `"}`
 	}
 	write(t, "["+strings.Join([]string{
 		entry(layer, image, `{\"image-name\":\"localhost/web:1\",\"name\":\"w\"}`),
@@ -52,6 +52,8 @@ func storage(t *testing.T, driver string) string {
 	write(t, `{"annotations":{"a":"one"}}`, root, driver+"-images", image,
 		"="+base64.StdEncoding.EncodeToString([]byte("manifest-sha256:25aa")))
 	write(t, "not a manifest", root, driver+"-images", image, "="+base64.StdEncoding.EncodeToString([]byte("sha256:25aa")))
+	write(t, `{"config":{"Env":["PATH=/bin"]}}`, root, driver+"-images", image, encode("sha256:"+image))
+	write(t, `{"config":{"Env":["PATH=/bin","HOSTNAME=shop"]}}`, top, "additional", driver+"-images", shared, encode("sha256:"+shared))
 	write(t, "not a manifest", root, driver+"-images", hollow, "signature")
 	write(t, `{"schemaVersion":2}`, top, "additional", driver+"-images", shared, "manifest")
 	conf := filepath.Join(top, "storage.conf")
@@ -69,8 +71,8 @@ func TestImage(t *testing.T) {
 		want   request.Image
 		fails  string
 	}{
-		{root + "/overlay/" + layer + "/merged", request.Image{Name: "localhost/web:1", Annotations: map[string][]string{"a": {"one", "1"}, "b": {"2"}}}, ""},
-		{root + "/overlay/" + volatil + "/merged", request.Image{Name: shared, Annotations: map[string][]string{}}, ""},
+		{root + "/overlay/" + layer + "/merged", request.Image{Name: "localhost/web:1", Container: "shop-web", Annotations: map[string][]string{"a": {"one", "1"}, "b": {"2"}}}, ""},
+		{root + "/overlay/" + volatil + "/merged", request.Image{Name: shared, Container: "shop-web", SetsHostname: true, Annotations: map[string][]string{}}, ""},
 		{root + "/overlay/" + bare + "/merged", request.Image{}, ""},
 		{root + "/overlay/" + stray + "/merged", request.Image{}, "no container of layer"},
 		{root + "/overlay/" + missing + "/merged", request.Image{}, "none of the image stores"},
@@ -105,6 +107,7 @@ func TestImageOfOtherDrivers(t *testing.T) {
 func TestImageOfBrokenStorage(t *testing.T) {
 	root := storage(t, "overlay")
 	for _, c := range []struct{ file, text, fails string }{
+		{"overlay-images/" + image + "/" + encode("sha256:"+image), "{", "configuration"},
 		{"overlay-images/" + image + "/manifest", "{", "manifest"},
 		{"overlay-containers/containers.json", "[", "containers.json"},
 	} {

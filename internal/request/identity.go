@@ -83,6 +83,9 @@ func identify(in Input, set annotations) (Identity, error) {
 	if strings.ContainsFunc(id.Image, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
 		return Identity{}, fmt.Errorf("image %s: a name has no spaces and no control characters", reference.Quote(id.Image))
 	}
+	if id.Container == "" && in.Trust == Trusted {
+		id.Container = inPodmanPod(in)
+	}
 	switch _, cri := in.Annotations["io.kubernetes.cri.container-type"]; {
 	case in.Annotations[manager] == "libpod":
 		id.Engine = Podman
@@ -95,6 +98,19 @@ func identify(in Input, set annotations) (Identity, error) {
 		return Identity{}, fmt.Errorf("annotation %s=cri-o: this hook file is Podman's and trusts annotations; remove it from CRI-O's hooks_dir", manager)
 	}
 	return id, nil
+}
+
+// inPodmanPod returns the name that a pod gives to a container of podman kube play, or
+// "". Podman calls the container POD-NAME, and tells its process the name of the pod.
+func inPodmanPod(in Input) string {
+	if _, ok := in.Annotations["io.kubernetes.cri-o.SandboxID"]; !ok || in.Hostname == "" || in.Image.SetsHostname {
+		return ""
+	}
+	name, ok := strings.CutPrefix(in.Image.Container, in.Hostname+"-")
+	if !ok || reference.CheckName(name) != nil {
+		return ""
+	}
+	return name
 }
 
 // maxImage bounds the name of an image: a registry's name, a path of 255 bytes, a

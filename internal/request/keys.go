@@ -144,7 +144,7 @@ func (set annotations) of(id Identity) (annotations, error) {
 	var mine annotations
 	for _, a := range set {
 		if a.container != "" && id.Container == "" {
-			return nil, a.errorf("the engine does not say which container of a pod this is; use the key without a container's name")
+			return nil, a.errorf("which container of a pod this is can not be told; use the key without a container's name")
 		}
 		if a.container != "" && a.container != id.Container {
 			continue

@@ -40,6 +40,9 @@ type Input struct {
 	Annotations map[string]string
 	// Trust in whoever wrote them.
 	Trust Trust
+	// Hostname is what the container's process is told of its host's name: Podman gives
+	// it the name of its pod.
+	Hostname string
 	// Image is what the engine's own storage says about the container's image, if
 	// somebody looked: Podman copies the annotations of an image to the container.
 	Image Image
@@ -51,6 +54,10 @@ type Image struct {
 	Name string
 	// Annotations of the image's manifests. They were written by the image's author.
 	Annotations map[string][]string
+	// Container is the engine's name of the container that was made from the image.
+	Container string
+	// SetsHostname says that the image's author wrote Input.Hostname.
+	SetsHostname bool
 }
 
 // Request is what a container's annotations ask for.
@@ -88,6 +95,12 @@ type Stack struct {
 	Key string
 	// Layers, base first, at least one. Unconfined stands alone.
 	Layers []reference.Reference
+}
+
+// Asks reports whether there are annotations that Parse acts on, or refuses.
+func Asks(annotations map[string]string) bool {
+	found, err := collect(annotations)
+	return len(found) > 0 || err != nil
 }
 
 // Parse reads the annotations of a container. An error names the annotation.

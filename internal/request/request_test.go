@@ -209,6 +209,51 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// kubePlay is what podman kube play says about a container of a pod.
+func kubePlay(more notes, in Input) Input {
+	in.Annotations = with(with(libpod, notes{"io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.SandboxID": "f6c34e0c"}), more)
+	in.Trust = Trusted
+	return in
+}
+
+// The containers of a pod of podman kube play are told apart, also where one's name
+// ends like another's.
+func TestKubePlay(t *testing.T) {
+	const prefix = "container.seccomp.security.alpha.kubernetes.io/"
+	keys := notes{prefix + "web": "unconfined", prefix + "a-web": "runtime/default", "io.strata.record/web": "web"}
+	for _, c := range []struct {
+		hostname, container string
+		stack               reference.Kind
+		record              bool
+	}{
+		{"shop", "shop-web", reference.Unconfined, true},
+		{"shop", "shop-a-web", reference.Default, false},
+		{"shop-a", "shop-a-web", reference.Unconfined, true},
+		{"shop", "shop-db", 0, false},
+	} {
+		r, err := Parse(kubePlay(keys, Input{Hostname: c.hostname, Image: Image{Container: c.container}}))
+		if err != nil {
+			t.Errorf("%s in %s: %v", c.container, c.hostname, err)
+			continue
+		}
+		got := reference.Kind(0)
+		if r.Stack != nil {
+			got = r.Stack.Layers[0].Kind
+		}
+		if got != c.stack || (r.Record != nil) != c.record {
+			t.Errorf("%s in %s: %+v, %+v", c.container, c.hostname, r.Stack, r.Record)
+		}
+	}
+}
+
+func TestAsks(t *testing.T) {
+	for key, want := range map[string]bool{"io.strata.record": true, "io.strata.recrod": true, "io.containers.trace-syscall/x": true, "io.other": false} {
+		if got := Asks(with(libpod, notes{key: ""})); got != want {
+			t.Errorf("%s: %t", key, got)
+		}
+	}
+}
+
 // Every row is an attempt or a mistake: refused, with the annotation named.
 func TestRefused(t *testing.T) {
 	const pods, apps = "seccomp.security.alpha.kubernetes.io/pod", "container.seccomp.security.alpha.kubernetes.io/app"
@@ -304,6 +349,9 @@ func TestRefused(t *testing.T) {
 		{"stack and its container's kubernetes disagree", inPod(notes{"io.strata.stack/app": "web", apps: "localhost/web"}),
 			[]string{"io.strata.stack/app", apps}},
 		{"container unknown", inPodman(notes{apps: "runtime/default"}), []string{apps, "which container"}},
+		{"container of a pod with another hostname", kubePlay(notes{apps: "runtime/default"}, Input{Hostname: "other", Image: Image{Container: "shop-app"}}), []string{"which container"}},
+		{"container of an image that says the hostname", kubePlay(notes{apps: "runtime/default"}, Input{Hostname: "shop", Image: Image{Container: "shop-app", SetsHostname: true}}), []string{"which container"}},
+		{"container of no pod", Input{Annotations: with(libpod, notes{apps: "runtime/default"}), Trust: Trusted, Hostname: "shop", Image: Image{Container: "shop-app"}}, []string{"which container"}},
 
 		{"another namespace", inPod(notes{"io.kubernetes.cri.sandbox-namespace": "kube-system", "io.strata.record": ""}),
 			[]string{`io.kubernetes.pod.namespace="shop"`, `io.kubernetes.cri.sandbox-namespace="kube-system"`, "forged"}},
