@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"strata/test/installation"
+	"strata/test/testbed"
+)
+
+// nothingLeft checks that no recording is under way and nothing of one stayed behind: no pin (and so no map, link or
+// program), no file of a running recording, no temporary file, no process. Call it when no container is recorded.
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	for _, file := range files(t, "/sys/fs/bpf", "/run/strata/bpf") {
+		if strings.Contains(file, "strata") {
+			t.Errorf("pin left: %s", file)
+		}
+	}
+	for _, file := range files(t, "/run/strata/running") {
+		t.Errorf("running recording left: %s", file)
+	}
+	for _, file := range files(t, recordings) {
+		if !strings.HasSuffix(file, ".json") {
+			t.Errorf("not a recording: %s", file)
+		}
+	}
+	processes, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, exe := range processes {
+		if to, err := os.Readlink(exe); err == nil && strings.HasPrefix(to, installation.Hook) {
+			t.Errorf("process left: %s", exe)
+		}
+	}
+}
+
+// files lists what is below directories that may be missing, directories left out.
+func files(t *testing.T, dirs ...string) []string {
+	t.Helper()
+	var all []string
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				all = append(all, path)
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// collect is strata-hook gc, which must find everything in order or put it there.
+func collect(t *testing.T) {
+	t.Helper()
+	testbed.Must(t, gc())
+}
+
+func gc() *exec.Cmd { return exec.Command(installation.Hook, "gc") }
+
+// onlyWhole checks that each of a recording's files has its other one.
+func onlyWhole(t *testing.T, name string) (found bool) {
+	t.Helper()
+	var there []bool
+	for _, ending := range []string{".json", ".recording.json"} {
+		_, err := os.Stat(filepath.Join(recordings, name+ending))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		there = append(there, err == nil)
+	}
+	if there[0] != there[1] {
+		t.Error(fmt.Sprintf("recording %s: profile %t, metadata %t", name, there[0], there[1]))
+	}
+	return there[0]
+}
