@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"strata/test/installation"
@@ -88,6 +89,9 @@ func eachWay(t *testing.T, test func(*testing.T, way)) {
 		}
 	}
 }
+
+// number is an integer as text.
+func number(i int) string { return strconv.Itoa(i) }
 
 // shim is the path of the shim that stands for a runtime.
 func shim(runtime string) string { return filepath.Join(libexec, "strata-"+runtime) }
