@@ -86,7 +86,7 @@ func TestContainerd(t *testing.T) {
 	c := startContainerd(t)
 	for _, runtime := range testbed.Runtimes {
 		t.Run(runtime, func(t *testing.T) {
-			outcome := c.run(t, runtime, "stacked-"+runtime, []string{"io.strata.stack=base;child"}, stacked)
+			outcome := c.run(t, runtime, "stacked-"+runtime, []string{"io.strata.stack=base:child"}, stacked)
 			if outcome.Code != 0 {
 				t.Error(outcome)
 			}

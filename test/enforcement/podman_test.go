@@ -31,7 +31,7 @@ func TestPodman(t *testing.T) {
 		if err := os.Chmod(signal, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		flags := w.flags("--annotation", "io.strata.stack=base;child", "--volume", signal+":/signal")
+		flags := w.flags("--annotation", "io.strata.stack=base:child", "--volume", signal+":/signal")
 		id := w.Create(t, flags, testbed.Calls, argv(append(append(Script{}, stacked...), Native("creat", "/signal/up", 0o644), Await("/signal/go")))...)
 		for range 2 { // a container that is started again has it again
 			w.Do(t, "start", id)
@@ -63,7 +63,7 @@ func TestPodmanTight(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		t.Parallel()
 		script := Script{Native("getpgrp"), Native("getpriority", 0, 0).Gives(-38), Native("mount", 0, 0, 0, 0, 0).Gives(-38)}
-		outcome := w.Run(t, w.flags("--rm", "--annotation", "io.strata.stack=base/"+w.Runtime+";tight"), testbed.Calls, argv(script)...)
+		outcome := w.Run(t, w.flags("--rm", "--annotation", "io.strata.stack=base/"+w.Runtime+":tight"), testbed.Calls, argv(script)...)
 		if outcome.Code != 0 {
 			t.Error(outcome)
 		}
