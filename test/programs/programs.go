@@ -10,9 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
-//go:embed calls/calls.c libc/libc.c
+//go:embed calls/calls.c libc/libc.c tighten/tighten.c
 var sources embed.FS
 
 // Names of what Build leaves in its directory.
@@ -21,6 +22,8 @@ const (
 	Libc  = "libc"  // an ordinary dynamic program: locale, files, threads, processes, sockets, timers
 	HTTPD = "httpd" // a static Go program: an HTTP server on the address in its first argument
 
+	Tighten = "tighten" // a dynamic program that restricts itself with libseccomp
+
 	KillAt = "killat" // runs another program and kills it at a chosen moment
 )
 
@@ -28,11 +31,13 @@ const (
 func Build(dir string) error {
 	freestanding := []string{"-O1", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-static"}
 	for _, c := range []struct {
-		name  string
-		flags []string
+		name      string
+		flags     []string
+		libraries []string
 	}{
-		{Calls, freestanding},
-		{Libc, []string{"-O1", "-pthread"}},
+		{Calls, freestanding, nil},
+		{Libc, []string{"-O1", "-pthread"}, nil},
+		{Tighten, []string{"-O1"}, []string{"-lseccomp"}},
 	} {
 		source, err := sources.ReadFile(c.name + "/" + c.name + ".c")
 		if err != nil {
@@ -42,7 +47,7 @@ func Build(dir string) error {
 		if err := os.WriteFile(file, source, 0o644); err != nil {
 			return err
 		}
-		if err := run("gcc", append(c.flags, "-Wall", "-o", filepath.Join(dir, c.name), file)...); err != nil {
+		if err := run("gcc", slices.Concat(c.flags, []string{"-Wall", "-o", filepath.Join(dir, c.name), file}, c.libraries)...); err != nil {
 			return err
 		}
 	}
