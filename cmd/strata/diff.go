@@ -94,11 +94,12 @@ func compare(in *input, a, b string, asJSON bool, differences func(a, b *ruleset
 		return err
 	}
 	w := in.cmd.OutOrStdout()
-	if asJSON {
+	switch {
+	case asJSON:
 		err = writeJSON(w, comparisonJSON{len(regions) == 0, differencesJSON(regions)})
-	} else if len(regions) == 0 {
+	case len(regions) == 0:
 		_, err = fmt.Fprintln(w, none)
-	} else {
+	default:
 		printDifferences(w, a, b, regions)
 	}
 	if err == nil && len(regions) > 0 {

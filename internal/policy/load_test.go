@@ -204,7 +204,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"a line that ends too early", "\n[record\npodman = true\n", []string{"strata.toml:2:8"}},
 		{"twice in a file", "[record]\npodman = true\npodman = true\n", []string{"strata.toml:3:"}},
 		{"not UTF-8", "# \xff\n", []string{"strata.toml:"}},
-		{"unknown section", "\n\n  [recrod]\n", []string{`strata.toml:3:3: unknown key "recrod"; known here are allow, bind`}},
+		{"unknown section", "\n\n  [recording]\n", []string{`strata.toml:3:3: unknown key "recording"; known here are allow, bind`}},
 		{"unknown key", "[record]\n  podmann = true\n", []string{`strata.toml:2:3: unknown key "podmann"; known here are namespaces, on_failure`}},
 		{"key of another case", "[record]\nPodman = true\n", []string{`strata.toml:2:1: unknown key "Podman"`}},
 		{"dotted", "record.podman.x = 1\n", []string{"strata.toml:1:1: podman: a table where true or false is wanted"}},

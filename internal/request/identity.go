@@ -10,6 +10,7 @@ import (
 // Engine is the program that runs the container.
 type Engine string
 
+// The engines that are told apart; annotations can claim to be any of them.
 const (
 	Podman     Engine = "podman"
 	CRIO       Engine = "cri-o"

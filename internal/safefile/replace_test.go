@@ -232,9 +232,7 @@ func writer(path string) error {
 		return err
 	}
 	fmt.Println("written")
-	select {
-	case <-make(chan int):
-	}
+	<-make(chan int)
 	return nil
 }
 
@@ -269,14 +267,14 @@ func fullDisk(dir string) error {
 	}
 	err = root.Replace("file", make([]byte, 1<<20), 0o644)
 	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), filepath.Join(dir, "file")) || !strings.Contains(err.Error(), "no space left") {
-		return fmt.Errorf("a full disk is reported as: %v", err)
+		return fmt.Errorf("a full disk is reported as: %w", err)
 	}
 	if data, err := root.Read("file", 10); err != nil || string(data) != "old" {
-		return fmt.Errorf("the old file is now %q, %v", data, err)
+		return fmt.Errorf("the old file is now %q, %w", data, err)
 	}
 	names, err := os.ReadDir(dir)
 	if err != nil || len(names) != 1 {
-		return fmt.Errorf("left behind: %v, %v", names, err)
+		return fmt.Errorf("left behind: %v, %w", names, err)
 	}
 	return nil
 }

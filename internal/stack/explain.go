@@ -66,6 +66,14 @@ func (g *gathering) add(abi syscalls.ABI, name string, p ruleset.Piece) {
 	g.calls[i].abis = append(g.calls[i].abis, abi)
 }
 
+func abiKey(abis []syscalls.ABI) string {
+	names := make([]string, len(abis))
+	for i, abi := range abis {
+		names[i] = abi.String()
+	}
+	return strings.Join(names, " ")
+}
+
 func pieceKey(p ruleset.Piece) string {
 	return fmt.Sprint(p.Action, p.Origin.Layer, p.Origin.Rule, p.Conditions)
 }
@@ -77,7 +85,7 @@ func (g *gathering) regions(all []syscalls.ABI) []Region {
 		if everywhere(c.name, c.abis, all) {
 			c.abis = all
 		}
-		key := pieceKey(c.piece) + fmt.Sprint(c.abis)
+		key := pieceKey(c.piece) + abiKey(c.abis)
 		i, ok := index[key]
 		if !ok {
 			i = len(regions)
