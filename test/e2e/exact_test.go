@@ -30,11 +30,10 @@ const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWPID
 func TestRecordedIsExactlyWhatWasMade(t *testing.T) {
 	administrator := []string{"--cap-add", "SYS_ADMIN"}
 	for _, c := range []struct {
-		name     string
-		script   Script
-		flags    []string
-		lenient  bool // does what the engine's default profile denies
-		anyShape bool
+		name    string
+		script  Script
+		flags   []string
+		lenient bool // does what the engine's default profile denies
 	}{
 		{name: "nothing"},
 		{name: "plain", script: Script{
@@ -81,8 +80,8 @@ func TestRecordedIsExactlyWhatWasMade(t *testing.T) {
 		{name: "no capabilities", flags: []string{"--cap-drop", "ALL"}, script: Script{Native("getpgrp"), Fork(Exec(Native("getsid", 0)))}},
 		{name: "read-only root", flags: []string{"--read-only"}, script: Script{Native("getpgrp")}},
 		{name: "terminal", flags: []string{"--tty"}, script: Script{Native("getpgrp")}},
-		{name: "with an init of the engine's", flags: []string{"--workdir", "/tmp", "--env", "A=B"}, script: Script{Native("getcwd", Scratch, 100)}},
-		{name: "unknown numbers are no calls", script: Script{Native("getpgrp")}},
+		{name: "another directory", flags: []string{"--workdir", "/tmp", "--env", "A=B"}, script: Script{Native("getcwd", Scratch, 100).Gives(len("/tmp") + 1)}},
+		{name: "a user namespace of the engine's", flags: []string{"--uidmap", "0:100000:65536"}, script: Script{Native("getuid").Gives(0), Native("getpgrp"), Fork(Exec(Native("getsid", 0)))}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachWay(t, func(t *testing.T, w way) {
@@ -95,6 +94,22 @@ func TestRecordedIsExactlyWhatWasMade(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Numbers that no table names are noted as numbers, and a profile cannot say them.
+func TestUnknownNumbers(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		script := Script{Native("getpgrp"), Unknown(511), Unknown(100_000)}
+		ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t)), lenient(t)), testbed.Calls, calls(script)...))
+		r := finished(t, nameOf(t))
+		r.exactly(t, w, script.Made())
+		if n := slices.IndexFunc(r.Metadata.Calls, func(c callSeen) bool { return c.Number == 511 }); n < 0 || r.Metadata.Calls[n].Name != "" {
+			t.Errorf("number 511 is not among %v", r.Metadata.Calls)
+		}
+		if r.Metadata.Beyond != 1 {
+			t.Errorf("%d calls beyond all tables, want 1", r.Metadata.Beyond)
+		}
+	})
 }
 
 // Without a filter there is nothing that tells the runtime's calls, so the whole base is added.

@@ -18,10 +18,8 @@ import (
 // program), no file of a running recording, no temporary file, no process. Call it when no container is recorded.
 func nothingLeft(t *testing.T) {
 	t.Helper()
-	for _, file := range files(t, "/sys/fs/bpf", "/run/strata/bpf") {
-		if strings.Contains(file, "strata") {
-			t.Errorf("pin left: %s", file)
-		}
+	for _, file := range files(t, "/sys/fs/bpf/strata", "/run/strata/bpf/strata") {
+		t.Errorf("pin left: %s", file)
 	}
 	for _, file := range files(t, "/run/strata/running") {
 		t.Errorf("running recording left: %s", file)

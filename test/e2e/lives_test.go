@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"strata/internal/syscalls"
@@ -139,6 +141,76 @@ func TestMergedRuns(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Replicas that end at the same time join one recording.
+func TestMergedReplicas(t *testing.T) {
+	const n = 8
+	s := newSignal(t)
+	name, all := nameOf(t), sets{}
+	ids := make([]string, n)
+	ways := make([]way, n)
+	for i := range n {
+		ways[i] = way{testbed.Podman{Runtime: "crun"}, i%2 == 1}
+		script := Script{Native(marks[i]), says("up" + number(i)), Await("/signal/go")}
+		all = all.and(script.Made())
+		ids[i] = ways[i].Create(t, slices.Concat(ways[i].flags(s.flags()...), record(name, "record.merge=true")), testbed.Calls, calls(script)...)
+		ways[i].Do(t, "start", ids[i])
+	}
+	for i := range n {
+		s.awaited(t, "up"+number(i))
+	}
+	s.give(t, "go")
+	for i := range n {
+		exited(t, ways[i], ids[i])
+		ways[i].Do(t, "rm", ids[i])
+	}
+	r := finished(t, name)
+	r.exactly(t, ways[0], all)
+	if r.Metadata.Runs != n {
+		t.Errorf("the recording is of %d runs, want %d", r.Metadata.Runs, n)
+	}
+	nothingLeft(t)
+}
+
+// The recording is on disk when the command returns that ran the container.
+func TestThereWhenTheCommandReturns(t *testing.T) {
+	script := Script{Native("getpgrp")}
+	for verb, run := range map[string]func(*testing.T, way, []string){
+		"run":      func(t *testing.T, w way, flags []string) { w.run(t, flags, script) },
+		"run --rm": func(t *testing.T, w way, flags []string) { w.run(t, append(flags, "--rm"), script) },
+		"start --attach": func(t *testing.T, w way, flags []string) {
+			w.Do(t, "start", "--attach", w.Create(t, flags, testbed.Calls, calls(script)...))
+		},
+		"rm --force": func(t *testing.T, w way, flags []string) {
+			s := newSignal(t)
+			script := append(slices.Clone(script), Fork(), says("up"), Await("/signal/never"))
+			id := w.Create(t, append(flags, s.flags()...), testbed.Calls, calls(script)...)
+			w.Do(t, "start", id)
+			s.awaited(t, "up")
+			w.Do(t, "rm", "--force", "--time", "0", id)
+		},
+	} {
+		t.Run(verb, func(t *testing.T) {
+			eachWay(t, func(t *testing.T, w way) {
+				for i := range times(3, 50) {
+					name := nameOf(t, number(i))
+					run(t, w, slices.Concat(w.flags(), record(name)))
+					if got := finished(t, name).application()[syscalls.X86_64]; !slices.Contains(got, "getpgrp") || !slices.Contains(got, "exit_group") {
+						t.Errorf("the application's calls are %v", got)
+					}
+				}
+			})
+		})
+	}
+}
+
+// run is podman run of a script, and the container's removal when the test ends.
+func (w way) run(t *testing.T, flags []string, script Script) {
+	t.Helper()
+	name := "run-" + strings.ToLower(rand.Text())
+	t.Cleanup(func() { w.Do(t, "rm", "--force", "--ignore", "--time", "0", name) })
+	ran(t, w.Run(t, append(flags, "--name", name), testbed.Calls, calls(script)...))
 }
 
 // Two containers of one image at once, one beside them that nobody records, and the host: each is on its own.

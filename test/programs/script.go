@@ -41,6 +41,9 @@ func Compat(name string, args ...any) Step { return direct("32:", syscalls.X86, 
 // X32 is a 64-bit call with the x32 bit in its number.
 func X32(name string, args ...any) Step { return direct("x32:", syscalls.X32, name, args) }
 
+// Unknown is a 64-bit call by a number that no table has.
+func Unknown(number int) Step { return Step{word: "64:" + strconv.Itoa(number)} }
+
 func direct(prefix string, abi syscalls.ABI, name string, args []any) Step {
 	number, ok := abi.Number(name)
 	if !ok {
