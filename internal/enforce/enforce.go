@@ -139,6 +139,9 @@ func (n Node) compare(want *Enforced, has *profile.Profile, m profile.Machine) (
 
 // stack makes what is decided, or finds it among what was made and proven before.
 func (n Node) stack(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
+	if err := refuseOverrides(c); err != nil {
+		return nil, err
+	}
 	plan, warnings, err := n.plan(c, p)
 	if err != nil {
 		return nil, err

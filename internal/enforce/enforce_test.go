@@ -167,6 +167,23 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
+// crun can be told to look elsewhere than where the profile is.
+func TestOverridesAreRefused(t *testing.T) {
+	n := newNode(t)
+	for _, key := range overrides {
+		c, err := bundle.Parse([]byte(`{"annotations": {"` + key + `": ""}, "linux": {"seccomp": ` + documents["deny"] + `}}`))
+		must(t, err)
+		decided := &policy.Profile{Layers: layers("deny")}
+		_, _, applied := n.Apply(c, decided)
+		_, verified := n.Verify(c, decided)
+		for _, err := range []error{applied, verified} {
+			if err == nil || !strings.Contains(err.Error(), key) {
+				t.Errorf("%s: %v", key, err)
+			}
+		}
+	}
+}
+
 // A path was the policy's or of somebody trusted when it comes here, and what the file names is as good.
 func TestPaths(t *testing.T) {
 	n, dir := newNode(t), t.TempDir()

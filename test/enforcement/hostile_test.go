@@ -16,6 +16,7 @@ import (
 	"strata/internal/ruleset"
 	"strata/internal/syscalls"
 	"strata/test/installation"
+	. "strata/test/programs"
 	"strata/test/testbed"
 )
 
@@ -125,6 +126,9 @@ func TestHostilePods(t *testing.T) {
 		"a fake namespace":           {notes{stack: "base", "io.kubernetes.cri.sandbox-namespace": "kube-system"}, "forged"},
 		"a fake pod":                 {notes{stack: "base", "io.kubernetes.cri.sandbox-name": "other"}, "forged"},
 		"Podman's privilege":         {notes{"io.containers.trace-syscall": "of:/etc/cron.d/x", "io.container.manager": "libpod"}, "paths"},
+		"a filter for crun":          {notes{stack: "base", "run.oci.seccomp_bpf_data": allowAll}, "run.oci.seccomp_bpf_data"},
+		"a listener for crun":        {notes{stack: "base", "run.oci.seccomp.receiver": "/run/x"}, "run.oci.seccomp.receiver"},
+		"a plugin for crun":          {notes{stack: "base", "run.oci.seccomp.plugins": "/run/x.so"}, "run.oci.seccomp.plugins"},
 		"a recording unasked":        {notes{"io.strata.record": "x"}, "policy"},
 
 		"an empty file":             {notes{stack: "trap/empty"}, "trap/empty"},
@@ -176,6 +180,31 @@ func TestHostilePods(t *testing.T) {
 			t.Errorf("%s: config.json was changed (%v)", name, err)
 		}
 		forgotten(t, b.ID)
+	}
+}
+
+// allowAll is a filter that allows every call, as crun takes it: one instruction that returns SECCOMP_RET_ALLOW.
+const allowAll = "BgAAAAAA/38="
+
+// By an annotation crun takes another filter than that of its configuration. A container that the node's policy has a
+// profile for does not start with it, through the shim or past it.
+func TestFilterByAnnotation(t *testing.T) {
+	free := inPod(t, "crun", true, map[string]string{"run.oci.seccomp_bpf_data": allowAll}, Script{Native("add_key", 0, 0, 0, 0, 0).Gives(-14)})
+	if outcome := free.Create(t); outcome.Code != 0 {
+		t.Fatal(outcome)
+	}
+	free.Start(t)
+	free.Wait(t)
+	if said := free.Output(t); said != "" {
+		t.Fatalf("crun does not take the annotation: this test means nothing: %s", said)
+	}
+	withPolicy(t, "[[bind]]\nnamespace = \"shop\"\nstack = [\"base\"]\n")
+	for _, runtime := range []string{shim("crun"), "crun"} {
+		annotations := map[string]string{"run.oci.seccomp_bpf_data": allowAll, "io.strata.stack": "base"}
+		b := inPod(t, runtime, true, annotations, nil)
+		if outcome := b.Create(t); outcome.Code == 0 {
+			t.Errorf("%s: created", runtime)
+		}
 	}
 }
 
