@@ -23,8 +23,12 @@ type Build func(dir string) error
 // Directories that may be written to, what is written staying in memory.
 var overlaid = []string{"/etc", "/usr", "/var"}
 
-// Directories that start empty, whatever the host has there.
-var covered = []string{"/var/lib/containers", "/var/lib/strata", "/etc/strata", "/etc/containers", "/usr/share/containers/oci"}
+// Directories that start empty, whatever the host has there. Those of an installed Strata are among them because the
+// host's may change meanwhile, which an overlay does not allow.
+var covered = []string{
+	"/etc/containers", "/etc/strata", "/usr/local/libexec/strata", "/usr/local/share/strata", "/usr/share/containers/oci",
+	"/var/lib/containers", "/var/lib/strata",
+}
 
 // prepareMachine makes the mounts and files that the tests' machine consists of, in this process's mount namespace.
 func prepareMachine() error {
