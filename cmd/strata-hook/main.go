@@ -25,7 +25,7 @@ const (
 )
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	name, h, err := parse(args, stdout)
+	name, h, err := parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		help(stdout)
@@ -58,7 +58,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 var trusts = map[string]request.Trust{"names": request.Untrusted, "paths": request.Trusted}
 
 // parse reads options and the stage, in any order.
-func parse(args []string, stdout io.Writer) (stage string, h *hook.Hook, err error) {
+func parse(args []string) (stage string, h *hook.Hook, err error) {
 	standard := hook.Default()
 	h = &standard
 	flags, trust, printVersion := options(h)

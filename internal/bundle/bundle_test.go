@@ -43,7 +43,7 @@ func TestParse(t *testing.T) {
 		Hooks:           map[Stage][]Hook{Prestart: {{Path: "/a", Args: []string{"a", "b"}, Env: []string{"X=Y"}, Timeout: 3}}},
 	}
 	for _, stage := range Stages() {
-		want.Hooks[stage] = want.Hooks[stage] // each has an entry
+		want.Hooks[stage] = append([]Hook(nil), want.Hooks[stage]...) // each has an entry
 	}
 	want.data, want.objects = c.data, c.objects
 	if !reflect.DeepEqual(c, want) {

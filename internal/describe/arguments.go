@@ -22,7 +22,7 @@ func argumentOf(call string, index uint, conditions []ruleset.Condition) argumen
 		if a.index != index {
 			continue
 		}
-		if a.argument.name == "protocol" {
+		if a.name == "protocol" {
 			a.values = protocolOf(conditions)
 		}
 		return a.argument

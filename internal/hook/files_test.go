@@ -124,7 +124,7 @@ func called(t *testing.T, spec *specs.Spec, extended map[string][]specs.Hook, bi
 	}
 	add("precreate", extended["precreate"])
 	if spec.Hooks != nil {
-		add("prestart", spec.Hooks.Prestart) //nolint:staticcheck // engines use either
+		add("prestart", spec.Hooks.Prestart)
 		add("prestart", spec.Hooks.CreateRuntime)
 		add("poststop", spec.Hooks.Poststop)
 	}

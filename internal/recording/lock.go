@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -26,7 +27,7 @@ func lock(dir, file, key string) (*os.File, error) {
 // tryLock is lock without waiting: nil, nil says that somebody else holds it.
 func tryLock(dir, file, key string) (*os.File, error) {
 	f, err := take(dir, file, key, unix.F_OFD_SETLK)
-	if err == unix.EAGAIN || err == unix.EACCES {
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return nil, nil
 	}
 	return f, err

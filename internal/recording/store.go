@@ -229,7 +229,7 @@ func (s *Store) complete(name string, e *entry) *Outcome {
 	}
 	if started(seen.Result) {
 		if err := s.write(o, e, seen); err != nil {
-			return s.keep(o, name, e, seen, err)
+			return s.keep(o, e, seen, err)
 		}
 	} else {
 		o.note("the container's program never ran: no recording is written")
@@ -253,7 +253,7 @@ func (s *Store) harvest(e *entry) (*harvest, error) {
 
 // keep puts what was counted into the running file when the disk refuses the recording, so that the kernel need not
 // keep it.
-func (s *Store) keep(o *Outcome, name string, e *entry, seen *harvest, cause error) *Outcome {
+func (s *Store) keep(o *Outcome, e *entry, seen *harvest, cause error) *Outcome {
 	o.kept = true
 	o.Err = fmt.Errorf("container %s: %w (nothing is lost: strata-hook gc tries again)", e.Job.Container, cause)
 	tracked := e.Harvest == nil

@@ -145,7 +145,7 @@ func none(a, b *Set, interesting func(a, b Action) bool) (bool, Witness, error) 
 	equal, w := true, Witness{}
 	err := c.each(false, func(abi syscalls.ABI, nr uint32, others bool, r ref) bool {
 		var at leaf
-		args, _ := c.space.find(r, func(l leaf) bool { at = l; return l != leaf{} })
+		args := c.space.find(r, func(l leaf) bool { at = l; return l != leaf{} })
 		p := c.pair(at)
 		equal, w = false, Witness{abi, nr, Name(abi, nr), args, others, p.a.action, p.b.action}
 		return false

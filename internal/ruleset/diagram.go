@@ -240,8 +240,8 @@ func (e *each) apply(x ref) ref {
 	return r
 }
 
-// find looks for arguments that lead to a leaf that is wanted. Bits that do not matter are 0.
-func (s *space) find(r ref, wanted func(leaf) bool) (Args, bool) {
+// find looks for arguments that lead to a leaf that is wanted, which has to be there. Bits that do not matter are 0.
+func (s *space) find(r ref, wanted func(leaf) bool) Args {
 	dead := map[ref]bool{}
 	var args Args
 	var walk func(ref) bool
@@ -265,6 +265,6 @@ func (s *space) find(r ref, wanted func(leaf) bool) (Args, bool) {
 		dead[r] = true
 		return false
 	}
-	found := walk(r)
-	return args, found
+	walk(r)
+	return args
 }

@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -114,7 +115,7 @@ func (set *Set) readABI(abi syscalls.ABI, rules []Rule, o Options) error {
 		if limit != nil {
 			return limit
 		}
-		if c, ok := err.(*contradiction); ok {
+		if c := (*contradiction)(nil); errors.As(err, &c) {
 			return c.explain(abi, nr, all)
 		}
 		set.put(abi, nr, r)
@@ -193,7 +194,7 @@ func (s *space) read(all []spoken, width int, o Overlap) (ref, error) {
 	}
 	whole := union.fold(parts)
 	if clashed {
-		args, _ := s.find(whole, func(l leaf) bool { return l == clash })
+		args := s.find(whole, func(l leaf) bool { return l == clash })
 		return silent, &contradiction{args}
 	}
 	return whole, nil

@@ -45,7 +45,7 @@ func kill(t *testing.T, runtime string, at stage, when string) killed {
 	k.script = Script{Native("getpgrp"), Fork(Thread(Exec(Compat("getuid"))))}
 	k.Bundle = inPod(t, way{Podman: testbed.Podman{Runtime: runtime}}, k.pod, "server", k.script)
 	hooks := map[stage][]*[]specs.Hook{
-		prestart: {&k.Spec.Hooks.Prestart, &k.Spec.Hooks.CreateRuntime}, //nolint:staticcheck // engines use both
+		prestart: {&k.Spec.Hooks.Prestart, &k.Spec.Hooks.CreateRuntime},
 		poststop: {&k.Spec.Hooks.Poststop},
 	}
 	for _, list := range hooks[at] {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -81,7 +80,7 @@ func onlyWhole(t *testing.T, name string) (found bool) {
 		there = append(there, err == nil)
 	}
 	if there[0] != there[1] {
-		t.Error(fmt.Sprintf("recording %s: profile %t, metadata %t", name, there[0], there[1]))
+		t.Errorf("recording %s: profile %t, metadata %t", name, there[0], there[1])
 	}
 	return there[0]
 }

@@ -32,7 +32,7 @@ func Of(pid int) (filters []filter.Program, err error) {
 	}
 	var status unix.WaitStatus
 	for {
-		if _, err = unix.Wait4(pid, &status, unix.WALL, nil); err != unix.EINTR {
+		if _, err = unix.Wait4(pid, &status, unix.WALL, nil); !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}

@@ -62,7 +62,7 @@ func TestOf(t *testing.T) {
 		}
 		for range 2 { // it goes on as it was
 			got, err := Of(cmd.Process.Pid)
-			if err != nil || !slices.EqualFunc(got, programs[:count], func(a, b filter.Program) bool { return slices.Equal(a, b) }) {
+			if err != nil || !slices.EqualFunc(got, programs[:count], slices.Equal) {
 				t.Errorf("%v, %v; want %v", got, err, programs[:count])
 			}
 		}

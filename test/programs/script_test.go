@@ -1,6 +1,7 @@
 package programs
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,7 +88,7 @@ func outcome(t *testing.T, status int, says, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	out, err := cmd.CombinedOutput()
-	if _, ended := err.(*exec.ExitError); err != nil && !ended {
+	if ended := (*exec.ExitError)(nil); err != nil && !errors.As(err, &ended) {
 		t.Fatal(err)
 	}
 	if got := cmd.ProcessState.ExitCode(); got != status || string(out) != says {

@@ -70,7 +70,7 @@ func seen(t *testing.T, runtime string, combination int) []string {
 	hook := func(stage string) []specs.Hook {
 		return []specs.Hook{{Path: installation.Hook, Args: []string{"strata-hook", "--trust=paths", stage}}}
 	}
-	b.Spec.Hooks.Prestart = hook("prestart") //nolint:staticcheck // what engines make of hook files
+	b.Spec.Hooks.Prestart = hook("prestart")
 	b.Spec.Hooks.Poststop = hook("poststop")
 	if outcome := b.Create(t); outcome.Code != 0 {
 		t.Fatal(outcome)
