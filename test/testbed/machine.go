@@ -105,10 +105,11 @@ func overlay(dir string) error {
 	return mount("overlay", dir, "lowerdir="+dir+",upperdir="+upper+",workdir="+work)
 }
 
-// openNeeded opens what the go command and the testing package use, wherever it was put, by its path.
+// openNeeded opens what the go command and the testing package use, wherever it was put, by its path: an overlay shows
+// no file systems that are mounted below its lower directory.
 func openNeeded() (map[string]*os.File, error) {
 	paths := []string{filepath.Dir(os.Args[0]), "/etc/resolv.conf", "/etc/hosts"}
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "HOME"} {
+	for _, name := range []string{"GOROOT", "GOCACHE", "GOMODCACHE", "GOPATH", "HOME"} {
 		paths = append(paths, os.Getenv(name))
 	}
 	module, err := module()
