@@ -1,17 +1,20 @@
 // Command httpd is an HTTP server as Go programs are: it listens on the address in its first argument, answers every
 // request, and ends on SIGTERM once the requests under way are answered. Requests for /work keep the Go runtime busy, so
-// that it does what it does only now and then: preempt, collect, give memory back, start threads.
+// that it does what it does only now and then: preempt, collect, give memory back, start threads. /file/PATH is the
+// file of that path, and /fetch/URL what another server answers.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,12 +26,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/work" {
-			work()
-		}
-		fmt.Fprintf(w, "%s %s\n", r.Method, r.URL.Path)
-	})}
+	server := &http.Server{Handler: http.HandlerFunc(answer)}
 	ended, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	done := make(chan error)
@@ -44,6 +42,34 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Println("httpd: done")
+}
+
+func answer(w http.ResponseWriter, r *http.Request) {
+	if file, ok := strings.CutPrefix(r.URL.Path, "/file/"); ok {
+		http.ServeFile(w, r, "/"+file)
+		return
+	}
+	if url, ok := strings.CutPrefix(r.URL.Path, "/fetch/"); ok {
+		fetch(w, url)
+		return
+	}
+	if r.URL.Path == "/work" {
+		work()
+	}
+	fmt.Fprintf(w, "%s %s\n", r.Method, r.URL.Path)
+}
+
+// fetch answers with what another server says.
+func fetch(w http.ResponseWriter, url string) {
+	response, err := http.Get(url)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(w, response.Body); err != nil {
+		log.Print(err)
+	}
 }
 
 func work() {
