@@ -55,6 +55,7 @@ install-bin: build
 	ln -sf strata-runtime $(DESTDIR)$(LIBEXEC)/strata-runc
 	ln -sf strata-runtime $(DESTDIR)$(LIBEXEC)/strata-crun
 	install -D -m 0644 -t $(DESTDIR)$(DATADIR)/profiles/base profiles/base/runc.json profiles/base/crun.json
+	install -D -m 0644 -t $(DESTDIR)$(DATADIR)/profiles/app $(filter-out %.recorded.json,$(wildcard profiles/app/*.json))
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man1 docs/*.1
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man5 docs/*.5
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 docs/*.8
@@ -103,6 +104,10 @@ bench: deps build ## measure what hooks and system calls cost, in pairs; writes 
 .PHONY: bases
 bases: deps ## measure again what the runtimes need (profiles/base)
 	STRATA_MEASURE=20 $(GO) test -count=1 -timeout 120m -run TestMeasure ./test/runtimebase
+
+.PHONY: apps
+apps: deps ## record the profiles of well-known servers again (profiles/app)
+	STRATA_APPS=10 $(GO) test -count=1 -timeout 180m -run TestRecord ./test/apps
 
 .PHONY: vet
 vet: ## gofmt and go vet
