@@ -84,14 +84,23 @@ func (n *node) hook(stage string, process int) (float64, error) {
 	if stage == "prestart" {
 		state.Status, state.Pid = specs.StateCreated, n.processes[process].Process.Pid
 	}
+	return n.stage(stage, state)
+}
+
+// stage runs a stage with a state and gives the milliseconds from its start to its end.
+func (n *node) stage(stage string, state specs.State) (float64, error) {
 	stdin, err := json.Marshal(state)
 	if err != nil {
 		return 0, err
 	}
+	return timed(n.command(stage, stdin))
+}
+
+func (n *node) command(stage string, stdin []byte) *exec.Cmd {
 	cmd := exec.Command(n.binary, "--trust=paths", "--state="+n.state(), "--recordings="+n.path("recordings"),
 		"--policy="+n.path("policy"), stage)
 	cmd.Env, cmd.Stdin = []string{}, bytes.NewReader(stdin)
-	return timed(cmd)
+	return cmd
 }
 
 // timed runs a command and gives the milliseconds that it took.

@@ -1,4 +1,4 @@
-// Bench measures what recording costs: the hooks of a container's start and end as whole processes, and a system call
+// Bench measures what Strata costs: the hooks of a container's start and end as whole processes, the shim, and a system call
 // in a recorded container, in another container and elsewhere on the machine, with and without recordings.
 //
 // Every figure is the median over rounds, and every ratio is between two measurements of one round, because machines
@@ -26,8 +26,9 @@ func main() {
 	rounds := flag.Int("rounds", 7, "rounds to take the medians of")
 	output := flag.String("json", "", "also write the figures to this file")
 	binary := flag.String("hook", "bin/strata-hook", "the hook to measure")
+	shim := flag.String("shim", "bin/strata-runtime", "the runtime shim to measure")
 	flag.Parse()
-	if err := run(*rounds, *output, *binary); err != nil {
+	if err := run(*rounds, *output, *binary, *shim); err != nil {
 		log.Fatalf("bench: %v", err)
 	}
 }
@@ -50,11 +51,16 @@ func figure(name, unit string, bar float64, samples []float64) Figure {
 		Median: samples[len(samples)/2], Lowest: samples[0], Most: samples[len(samples)-1]}
 }
 
-func run(rounds int, output, binary string) error {
+func run(rounds int, output, binary, shim string) error {
 	figures, err := measureHooks(rounds, binary)
 	if err != nil {
 		return err
 	}
+	enforcement, err := measureEnforcement(rounds, binary, shim)
+	if err != nil {
+		return err
+	}
+	figures = append(figures, enforcement...)
 	calls, err := measureCalls(rounds)
 	if err != nil {
 		return err
