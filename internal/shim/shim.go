@@ -11,7 +11,6 @@ import (
 	"strata/internal/bundle"
 	"strata/internal/decide"
 	"strata/internal/enforce"
-	"strata/internal/policy"
 	"strata/internal/request"
 )
 
@@ -32,7 +31,7 @@ func (s *Shim) Run(called string, args []string) error {
 	if err != nil {
 		return call.report(err)
 	}
-	runtime, err := Runtime(called, s.configured)
+	runtime, err := Runtime(called, func() (string, error) { return s.configured(call) })
 	if err != nil {
 		return call.report(err)
 	}
@@ -48,14 +47,6 @@ func (s *Shim) Run(called string, args []string) error {
 		}
 	}
 	return call.report(Exec(runtime, args))
-}
-
-func (s *Shim) configured() (string, error) {
-	p, err := policy.Load(s.Policy)
-	if err != nil {
-		return "", err
-	}
-	return p.Runtime.Path, nil
 }
 
 // prepare makes of a container's configuration what the node's policy and the container's annotations say.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	. "strata/test/programs"
 	"strata/test/testbed"
 )
 
@@ -93,6 +94,22 @@ func TestShimWithABrokenPolicy(t *testing.T) {
 		t.Error(outcome)
 	}
 	if outcome := testbed.Run(t, exec.Command(shim("runc"), "delete", "--force", b.ID)); outcome.Code != 0 {
+		t.Error(outcome)
+	}
+
+	// Also where it is the policy that names the runtime.
+	self := filepath.Join(libexec, "strata-runtime")
+	withPolicy(t, "runtime.path = \"/usr/bin/crun\"\n")
+	b = inPod(t, self, false, nil, Script{Await("/signal/never")})
+	if outcome := b.Create(t); outcome.Code != 0 {
+		t.Fatal(outcome)
+	}
+	withPolicy(t, "runtime.path = nonsense\n")
+	if outcome := testbed.Run(t, exec.Command(self, "state", b.ID)); outcome.Code != 0 || !strings.Contains(outcome.Stdout, b.ID) {
+		t.Error(outcome)
+	}
+	testbed.Must(t, exec.Command(self, "delete", "--force", b.ID))
+	if outcome := testbed.Run(t, exec.Command(self, "create", "--bundle", b.Dir, "another")); outcome.Code != 1 || !strings.Contains(outcome.Stderr, "strata.toml:1") {
 		t.Error(outcome)
 	}
 }
