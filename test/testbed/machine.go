@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -109,12 +110,18 @@ func overlay(dir string) error {
 // no file systems that are mounted below its lower directory.
 func openNeeded() (map[string]*os.File, error) {
 	paths := []string{filepath.Dir(os.Args[0]), "/etc/resolv.conf", "/etc/hosts"}
-	for _, name := range []string{"GOROOT", "GOCACHE", "GOMODCACHE", "GOPATH", "HOME"} {
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "HOME"} {
 		paths = append(paths, os.Getenv(name))
 	}
 	module, err := module()
 	if err != nil {
 		return nil, err
+	}
+	if command, err := exec.LookPath("go"); err == nil { // a test binary runs without it as well
+		if command, err = filepath.EvalSymlinks(command); err != nil {
+			return nil, err
+		}
+		paths = append(paths, filepath.Dir(filepath.Dir(command))) // GOROOT
 	}
 	open := map[string]*os.File{}
 	for _, path := range append(paths, module) {
