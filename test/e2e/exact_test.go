@@ -44,7 +44,7 @@ func TestRecordedIsExactlyWhatWasMade(t *testing.T) {
 		{name: "repeated", script: Script{Loop(1000, Native("getppid"), Native("getuid"))}},
 		{name: "threads", script: Script{Thread(Native("getsid", 0)), Together(16, Loop(50, Native("getpgid", 0), Native("sched_yield")))}},
 		{name: "children", script: Script{
-			Fork(Native("getpgrp"), Fork(Native("getsid", 0), Thread(Native("sync")))),
+			Fork(Native("getpgrp"), Fork(Native("getsid", 0), Thread(Native("alarm", 0)))),
 			VFork(Native("getgid")), Clone(0, Native("getegid")),
 		}},
 		{name: "orphans", script: Script{Fork(Detach(Native("getsid", 0), Native("creat", "/signal/orphan", 0o644))), Await("/signal/orphan")}},

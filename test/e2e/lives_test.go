@@ -68,7 +68,7 @@ func TestExecutedByTheEngine(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		s := newSignal(t)
 		main := Script{Native("getpgrp"), says("up"), Await("/signal/go"), Native("geteuid")}
-		more := Script{Native("getsid", 0), Compat("getuid"), Fork(Thread(Exec(Native("sync"))))}
+		more := Script{Native("getsid", 0), Compat("getuid"), Fork(Thread(Exec(Native("alarm", 0))))}
 		id := w.Create(t, slices.Concat(w.flags(s.flags()...), record(nameOf(t))), testbed.Calls, calls(main)...)
 		w.Do(t, "start", id)
 		s.awaited(t, "up")
@@ -265,10 +265,10 @@ func TestNothingOfOthers(t *testing.T) {
 // What the container's own profile denies is listed apart, and is not in what was recorded.
 func TestDeniedCalls(t *testing.T) {
 	script := Script{
-		Native("getpgrp"), Native("getsid", 0).Gives(-1), Fork(Native("sync").Gives(-1), Compat("getsid", 0).Gives(-1)),
+		Native("getpgrp"), Native("getsid", 0).Gives(-1), Fork(Native("alarm", 0).Gives(-1), Compat("getsid", 0).Gives(-1)),
 	}
 	made := sets(Script{Native("getpgrp"), Fork()}.Made())
-	denied := sets{syscalls.X86_64: {"getsid", "sync"}, syscalls.X86: {"getsid"}}
+	denied := sets{syscalls.X86_64: {"alarm", "getsid"}, syscalls.X86: {"getsid"}}
 	for asked, want := range map[string]sets{"": denied, "record.denied=true": denied, "record.denied=false": {}} {
 		t.Run("asked "+asked, func(t *testing.T) {
 			eachWay(t, func(t *testing.T, w way) {
@@ -276,7 +276,7 @@ func TestDeniedCalls(t *testing.T) {
 				if asked != "" {
 					more = append(more, asked)
 				}
-				flags := slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t), more...), lenient(t, "getsid", "sync"))
+				flags := slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t), more...), lenient(t, "getsid", "alarm"))
 				ran(t, w.Run(t, flags, testbed.Calls, calls(script)...))
 				r := finished(t, nameOf(t))
 				r.exactly(t, w, made)
@@ -291,8 +291,8 @@ func TestDeniedCalls(t *testing.T) {
 // Recorded unconfined, a container gets to do what its profile would deny.
 func TestUnconfinedWhileRecorded(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		script := Script{Native("getsid", 0), Fork(Native("sync").Gives(0)), Compat("sync").Gives(0), X32("getsid", 0)}
-		flags := slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t), "record.seccomp=unconfined"), lenient(t, "getsid", "sync"))
+		script := Script{Native("getsid", 0), Fork(Native("alarm", 0).Gives(0)), Compat("alarm", 0).Gives(0), X32("getsid", 0)}
+		flags := slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t), "record.seccomp=unconfined"), lenient(t, "getsid", "alarm"))
 		ran(t, w.Run(t, flags, testbed.Calls, calls(script)...))
 		r := finished(t, nameOf(t))
 		r.exactly(t, w, script.Made())

@@ -12,7 +12,7 @@ import (
 )
 
 // marks are calls by which containers are told from each other; no runtime and no other step makes them.
-var marks = []string{"getpgrp", "getsid", "getegid", "geteuid", "sync", "getpgid", "getrusage", "times", "sysinfo", "getpriority"}
+var marks = []string{"getpgrp", "getsid", "getegid", "geteuid", "getresgid", "getpgid", "getrusage", "times", "sysinfo", "getpriority"}
 
 // marked is a script with the marks of a number's bits.
 func marked(n int) Script {
@@ -26,11 +26,16 @@ func marked(n int) Script {
 }
 
 // inTwos runs do for each number below n, two at a time, in a random order.
-func inTwos(n int, do func(int)) {
+func inTwos(t *testing.T, n int, do func(int)) {
+	t.Helper()
 	var all sync.WaitGroup
 	next := make(chan int)
 	for range 2 {
 		all.Go(func() {
+			defer func() { // where do ends the test, the rest is left out
+				for range next {
+				}
+			}()
 			for i := range next {
 				do(i)
 			}
@@ -41,6 +46,9 @@ func inTwos(n int, do func(int)) {
 	}
 	close(next)
 	all.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
 }
 
 // A hundred containers recorded at once: each has its own calls, and when the last one goes, all goes.
@@ -54,7 +62,7 @@ func TestManyAtOnce(t *testing.T) {
 		ways[i] = way{testbed.Podman{Runtime: testbed.Runtimes[i%2]}, i/2%2 == 1}
 		scripts[i] = slices.Concat(Script{Fork(marked(i)...)}, Script{says("up" + number(i)), Await("/signal/go" + number(i))})
 	}
-	inTwos(n, func(i int) {
+	inTwos(t, n, func(i int) {
 		w := ways[i]
 		ids[i] = w.Create(t, slices.Concat(w.flags(s.flags()...), record(nameOf(t, number(i)))), testbed.Calls, calls(scripts[i])...)
 		w.Do(t, "start", ids[i])
@@ -63,7 +71,7 @@ func TestManyAtOnce(t *testing.T) {
 		s.awaited(t, "up"+number(i))
 	}
 	killed := func(i int) bool { return i%3 == 0 } // the others end by themselves
-	inTwos(n, func(i int) {
+	inTwos(t, n, func(i int) {
 		if !killed(i) {
 			s.give(t, "go"+number(i))
 			exited(t, ways[i], ids[i])
@@ -98,6 +106,10 @@ func TestManyInARow(t *testing.T) {
 func TestNothingOfABusyHost(t *testing.T) {
 	stop := make(chan struct{})
 	var noise sync.WaitGroup
+	defer func() {
+		close(stop)
+		noise.Wait()
+	}()
 	busy := Script{Loop(60, Fork(marked(1<<len(marks)-1)...), Thread(Native("getitimer", 0, Scratch)))}
 	noise.Go(func() {
 		for {
@@ -121,6 +133,4 @@ func TestNothingOfABusyHost(t *testing.T) {
 			t.Errorf("the application's calls are %v, made were %v", got, script.Made())
 		}
 	}
-	close(stop)
-	noise.Wait()
 }

@@ -219,7 +219,7 @@ func TestRecordedProfileRefusesTheRest(t *testing.T) {
 		name := nameOf(t)
 		ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), record(name)), testbed.Calls, calls(programs.Script{programs.Native("getpgrp")})...))
 		file := enforcing(t, finished(t, name).Profile, specs.ActErrno)
-		script := programs.Script{programs.Native("getpgrp"), programs.Native("getsid", 0).Gives(-38), programs.Native("sync").Gives(-38)}
+		script := programs.Script{programs.Native("getpgrp"), programs.Native("getsid", 0).Gives(-38), programs.Native("alarm", 0).Gives(-38)}
 		ran(t, w.Run(t, append([]string{"--rm"}, w.flags("--security-opt", "seccomp="+file)...), testbed.Calls, calls(script)...))
 		file = enforcing(t, finished(t, name).Profile, specs.ActKillProcess)
 		outcome := w.Run(t, append([]string{"--rm"}, w.flags("--security-opt", "seccomp="+file)...), testbed.Calls, calls(script)...)
