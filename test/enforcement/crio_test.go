@@ -47,7 +47,7 @@ func TestCRIO(t *testing.T) {
 		if outcome := b.Exec(t, argv(stacked)...); outcome.Code != 0 {
 			t.Error(outcome)
 		}
-		holds(t, b.Pid(t), w.Runtime, "base", "child")
+		holds(t, b.Pid(t), w.Runtime, wanted(t, "base", "child"))
 		write(t, filepath.Join(signal, "go"), "")
 		b.Wait(t)
 		b.Delete(t)

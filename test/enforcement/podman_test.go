@@ -40,7 +40,7 @@ func TestPodman(t *testing.T) {
 				t.Error(outcome)
 			}
 			pid := w.pid(t, id)
-			holds(t, pid, w.Runtime, "base", "child")
+			holds(t, pid, w.Runtime, wanted(t, "base", "child"))
 			recorded(t, id, "base,child")
 			if err := os.WriteFile(filepath.Join(signal, "go"), nil, 0o644); err != nil {
 				t.Fatal(err)
