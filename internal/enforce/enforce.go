@@ -126,7 +126,10 @@ func (n Node) compare(want *Enforced, has *profile.Profile, m profile.Machine) (
 		if err != nil {
 			return "", err
 		}
-		if sets[i], err = ruleset.Read(resolved.Source(), ruleset.Options{Overlap: ruleset.Strictest}); err != nil {
+		// Rules that contradict each other are refused: which of them holds is up to libseccomp's inner order.
+		if sets[i], err = ruleset.Read(resolved.Source(), ruleset.Options{}); errors.Is(err, ruleset.ErrContradiction) {
+			return err.Error(), nil
+		} else if err != nil {
 			return "", err
 		}
 	}

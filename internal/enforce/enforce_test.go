@@ -198,6 +198,9 @@ func TestPaths(t *testing.T) {
 
 func TestVerifyRefuses(t *testing.T) {
 	n := newNode(t)
+	// What the strictest reading of the contradicting rules would be.
+	must(t, os.WriteFile(filepath.Join(n.Library.Dirs[0], "contradicting.json"), []byte(strings.Replace(documents["deny"], `"syscalls": [`,
+		`"syscalls": [{"names": ["read"], "action": "SCMP_ACT_TRAP", "args": [{"index": 1, "value": 1, "op": "SCMP_CMP_EQ"}]}, {"names": ["read"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}, {"index": 1, "value": 1, "op": "SCMP_CMP_NE"}]}, `, 1)), 0o644))
 	deny := &policy.Profile{Layers: layers("deny")}
 	for _, c := range []struct {
 		name, engines, says string
@@ -211,6 +214,9 @@ func TestVerifyRefuses(t *testing.T) {
 		{"less for some arguments", documents["args"], "by config.json", deny},
 		{"more is wrong as well", documents["tight"], "by config.json", deny},
 		{"flags", strings.Replace(documents["deny"], "{", `{"flags": ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"], `, 1), "flags", deny},
+		{"rules of which libseccomp picks one", strings.Replace(documents["deny"], `"syscalls": [`,
+			`"syscalls": [{"names": ["read"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}, {"names": ["read"], "action": "SCMP_ACT_TRAP", "args": [{"index": 1, "value": 1, "op": "SCMP_CMP_EQ"}]}, `, 1),
+			"contradict", &policy.Profile{Layers: layers("contradicting")}},
 		{"a filter although unconfined", documents["deny"], "has a filter", &policy.Profile{Layers: unconfined()}},
 		{"not tightened", documents["args"], "by config.json", &policy.Profile{Layers: layers("deny"), Tighten: true}},
 	} {
