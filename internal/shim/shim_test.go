@@ -3,6 +3,7 @@ package shim
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,7 @@ func newShim(t *testing.T, policy, config string) (s *Shim, call Call) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"policy/strata.toml": "[profiles]\ndirs = [\"" + dir + "\"]\n" + policy, "bundle/config.json": config, "strata-hook": "",
+		"policy/strata.toml": fmt.Sprintf("[profiles]\ndirs = [%q]\n%s", dir, policy), "bundle/config.json": config, "strata-hook": "",
 		"web.json": `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["getsid"], "action": "SCMP_ACT_ERRNO"}]}`,
 	} {
 		path := filepath.Join(dir, name)

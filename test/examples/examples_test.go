@@ -321,7 +321,8 @@ func TestKustomization(t *testing.T) {
 // The script of the manifests' image puts everything in place, and again over what is there.
 func TestInstallScript(t *testing.T) {
 	dir := t.TempDir()
-	script := strings.NewReplacer("cd /strata", "cd "+dir+"/strata", "/host", dir+"/host", "/config/", dir+"/config/").Replace(string(files(t)["kubernetes/install"]))
+	script := strings.NewReplacer("cd /strata", `cd "$ROOT/strata"`, `"/host/`, `"$ROOT/host/`, " /host/", ` "$ROOT"/host/`, " /config/", ` "$ROOT"/config/`).
+		Replace(string(files(t)["kubernetes/install"]))
 	write := func(name, text string, mode fs.FileMode) {
 		t.Helper()
 		p := filepath.Join(dir, name)
@@ -345,7 +346,9 @@ func TestInstallScript(t *testing.T) {
 	link("..data/strata.toml", "config/strata.toml")
 	link("..data/10-strata.conf", "config/10-strata.conf")
 	for range 2 {
-		if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+		cmd := exec.Command("sh", "-c", script)
+		cmd.Env = append(os.Environ(), "ROOT="+dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		for name, want := range map[string]string{
