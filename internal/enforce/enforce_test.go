@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -398,6 +399,25 @@ func TestRecords(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(filepath.Dir(state)); len(entries) != 1 || err != nil {
 		t.Errorf("files beside the state directory: %v, %v", entries, err)
+	}
+}
+
+func TestSweepKeepsWhatRuns(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	must(t, Sweep(state))
+	ended := exec.Command("true")
+	must(t, ended.Run())
+	e := &Enforced{Layers: []string{"a"}}
+	for id, pid := range map[string]int{"runs": os.Getpid(), "ended": ended.Process.Pid, "unknown": 0} {
+		r := e.Record(id, nil)
+		r.PID = pid
+		must(t, r.Write(state))
+	}
+	must(t, Sweep(state))
+	all, err := Records(state)
+	must(t, err)
+	if len(all) != 2 || all[0].Container != "runs" || all[1].Container != "unknown" {
+		t.Errorf("%+v", all)
 	}
 }
 

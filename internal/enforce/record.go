@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"strata/internal/reference"
 	"strata/internal/safefile"
 )
@@ -77,6 +79,21 @@ func Forget(state, container string) error {
 		return err
 	}
 	return nil
+}
+
+// Sweep removes the records of containers whose init is gone: their engine crashed, or never said that they ended.
+func Sweep(state string) error {
+	all, err := Records(state)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, r := range all {
+		if r.PID > 0 && errors.Is(unix.Kill(r.PID, 0), unix.ESRCH) {
+			failed = append(failed, Forget(state, r.Container))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // Records lists all records below a state directory, by the containers' ids.

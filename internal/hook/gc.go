@@ -3,9 +3,11 @@ package hook
 import (
 	"errors"
 	"fmt"
+
+	"strata/internal/enforce"
 )
 
-// Collect finishes what others left, and tells a person about it.
+// Collect finishes what others left, tells a person about it, and forgets what ended containers ran under.
 func (h *Hook) Collect() error {
 	store, err := h.store()
 	if err != nil {
@@ -20,5 +22,5 @@ func (h *Hook) Collect() error {
 			fmt.Fprintf(h.Stdout, "container %s: recorded %s\n", oneLine(o.Container), oneLine(o.Profile))
 		}
 	}
-	return errors.Join(err, h.report(outcomes), store.Close())
+	return errors.Join(err, h.report(outcomes), store.Close(), enforce.Sweep(h.State))
 }
