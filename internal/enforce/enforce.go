@@ -53,7 +53,7 @@ type Enforced struct {
 	Profile json.RawMessage `json:"profile,omitempty"`
 	// Instructions of the proven filter.
 	Instructions int `json:"instructions,omitempty"`
-	// Notes are for the node's administrator.
+	// Notes are for the node's administrator. What was proven before has none: they were there then.
 	Notes []string `json:"notes,omitempty"`
 }
 
@@ -93,7 +93,7 @@ func (n Node) Verify(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
 	if err != nil {
 		return nil, err
 	}
-	difference, err := n.compare(want, has, machine(c))
+	difference, err := compare(want, has, machine(c))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (n Node) Verify(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
 }
 
 // compare says what a profile, nil for none, does that is not wanted, or "".
-func (n Node) compare(want *Enforced, has *profile.Profile, m profile.Machine) (string, error) {
+func compare(want *Enforced, has *profile.Profile, m profile.Machine) (string, error) {
 	switch {
 	case want.Profile == nil && has == nil:
 		return "", nil

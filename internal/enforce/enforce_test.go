@@ -421,6 +421,18 @@ func TestSweepKeepsWhatRuns(t *testing.T) {
 	}
 }
 
+// What there is to say of a stack is said once, and not for each of its containers.
+func TestNotesAreForTheFirst(t *testing.T) {
+	n := newNode(t)
+	must(t, os.WriteFile(filepath.Join(n.Library.Dirs[0], "noted.json"), []byte(`{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["no_such_call", "getsid"], "action": "SCMP_ACT_ERRNO"}]}`), 0o644))
+	for i := range 3 {
+		_, enforced, err := n.Apply(config(t, ""), &policy.Profile{Layers: layers("noted")})
+		if err != nil || (len(enforced.Notes) > 0) != (i == 0) {
+			t.Errorf("time %d: %q, %v", i+1, enforced.Notes, err)
+		}
+	}
+}
+
 // What a container's start pays once the stack is proven, without its process.
 func BenchmarkApply(b *testing.B) {
 	n := newNode(b)

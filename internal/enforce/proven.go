@@ -52,6 +52,7 @@ func (n Node) recall(key string) *Enforced {
 	if json.Unmarshal(data, e) != nil || len(e.Layers) == 0 {
 		return nil
 	}
+	e.Notes = nil
 	return e
 }
 

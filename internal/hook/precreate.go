@@ -1,6 +1,9 @@
 package hook
 
-import "strata/internal/bundle"
+import (
+	"strata/internal/bundle"
+	"strata/internal/enforce"
+)
 
 // Precreate reads the config.json that Podman is about to give to the runtime, and writes it back as the container asks.
 // A container that asks for nothing gets its bytes back as they were; in others only what is asked for changes, and every
@@ -19,8 +22,12 @@ func (h *Hook) Precreate() error {
 		return err
 	}
 	if verdict.Profile != nil {
-		if config, _, err = h.node(verdict).Apply(config, verdict.Profile); err != nil {
+		var enforced *enforce.Enforced
+		if config, enforced, err = h.node(verdict).Apply(config, verdict.Profile); err != nil {
 			return verdict.Blame(err)
+		}
+		for _, note := range enforced.Notes {
+			h.Log.Warn(note)
 		}
 	}
 	_, err = h.Stdout.Write(config.Bytes())
