@@ -52,20 +52,19 @@ func figure(name, unit string, bar float64, samples []float64) Figure {
 }
 
 func run(rounds int, output, binary, shim string) error {
-	figures, err := measureHooks(rounds, binary)
-	if err != nil {
-		return err
+	var figures []Figure
+	for _, measure := range []func() ([]Figure, error){
+		func() ([]Figure, error) { return measureHooks(rounds, binary) },
+		func() ([]Figure, error) { return measureEnforcement(rounds, binary, shim) },
+		func() ([]Figure, error) { return measureCalls(rounds) },
+		func() ([]Figure, error) { return measurePeer(rounds) },
+	} {
+		more, err := measure()
+		if err != nil {
+			return err
+		}
+		figures = append(figures, more...)
 	}
-	enforcement, err := measureEnforcement(rounds, binary, shim)
-	if err != nil {
-		return err
-	}
-	figures = append(figures, enforcement...)
-	calls, err := measureCalls(rounds)
-	if err != nil {
-		return err
-	}
-	figures = append(figures, calls...)
 	print(figures)
 	if output == "" {
 		return nil
