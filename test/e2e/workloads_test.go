@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -77,7 +80,7 @@ var workloads = []workload{
 		return []string{"/bin/sh", "-c", "sed s/PORT/" + port + "/ /etc/nginx.conf > /tmp/nginx.conf && exec /bin/nginx -e stderr -c /tmp/nginx.conf"}
 	}, drive: requests("/index.html"), stop: "QUIT"},
 	{name: "redis", image: redis, argv: func(port string) []string {
-		return []string{"/bin/redis-server", "--port", port, "--dir", "/data", "--save", "1 1", "--appendonly", "yes"}
+		return []string{"/bin/redis-server", "--port", port, "--dir", "/data", "--save", "", "--appendonly", "yes"}
 	}, says: "bye bye", drive: benchmark, stop: "TERM"},
 }
 
@@ -120,27 +123,28 @@ func benchmark(t *testing.T, port string) {
 	if !strings.Contains(out, "requests per second") || strings.Contains(out, "ERR") {
 		t.Errorf("redis-benchmark says %s", out)
 	}
+	// A save at a moment of our choice: one that is under way at the end would be killed, or not.
+	cli := func(command ...string) string {
+		return testbed.Must(t, exec.Command("redis-cli", append([]string{"-p", port}, command...)...))
+	}
+	cli("bgsave")
+	testbed.Until(t, "redis has saved", func() error {
+		if info := cli("info", "persistence"); !strings.Contains(info, "rdb_bgsave_in_progress:0") || !strings.Contains(info, "rdb_last_bgsave_status:ok") {
+			return errors.New(info)
+		}
+		return nil
+	})
 }
 
-// freePort is one that nobody listens on, of the test's own network.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
+// ports counts those of the test's own network that servers got, below the ones that connections are given.
+var ports atomic.Int64
+
+func nextPort() string { return strconv.Itoa(20_000 + int(ports.Add(1))) }
 
 // once runs a workload in one container from its start to its end, and fails the test where anything of it goes wrong.
 func (l workload) once(t *testing.T, w way, flags []string) {
 	t.Helper()
-	port := freePort(t)
+	port := nextPort()
 	id := w.Create(t, flags, l.image, l.argv(port)...)
 	w.Do(t, "start", id)
 	if l.drive != nil {
