@@ -30,8 +30,8 @@ const (
 )
 
 // work is a process that makes system calls when it is told to. It reads lines: "filter" puts it under a seccomp
-// filter and executes it anew, as a container's program is, "loop N" makes N calls and answers with the nanoseconds
-// that each took.
+// filter and executes it anew, as a container's program is, "load PROGRAM" puts it under that one, and "getppid N" and
+// others make N calls and answer with the nanoseconds that each took.
 func work(commands io.Reader, answers io.Writer) error {
 	runtime.LockOSThread()
 	if os.Args[len(os.Args)-1] == executed {
@@ -40,6 +40,7 @@ func work(commands io.Reader, answers io.Writer) error {
 		}
 	}
 	lines := bufio.NewScanner(commands)
+	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		switch command, argument, _ := strings.Cut(lines.Text(), " "); command {
 		case "filter":
@@ -47,17 +48,19 @@ func work(commands io.Reader, answers io.Writer) error {
 				return err
 			}
 			return unix.Exec("/proc/self/exe", []string{"bench", workerArgument, executed}, os.Environ())
-		case "loop":
+		case "load":
+			if err := load(argument); err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintln(answers, 0); err != nil {
+				return err
+			}
+		case "getppid", "gettid", "clone":
 			n, err := strconv.Atoi(argument)
 			if err != nil {
 				return err
 			}
-			begin := time.Now()
-			for range n {
-				unix.RawSyscall(unix.SYS_GETPPID, 0, 0, 0)
-			}
-			took := float64(time.Since(begin).Nanoseconds())
-			if _, err := fmt.Fprintf(answers, "%f\n", took/float64(n)); err != nil {
+			if _, err := fmt.Fprintf(answers, "%f\n", loop(command, n)); err != nil {
 				return err
 			}
 		default:
@@ -65,6 +68,22 @@ func work(commands io.Reader, answers io.Writer) error {
 		}
 	}
 	return lines.Err()
+}
+
+// loop makes n calls and gives the nanoseconds of each. Its clone has flags that the kernel refuses at once.
+func loop(call string, n int) float64 {
+	number, argument := uintptr(unix.SYS_GETPPID), uintptr(0)
+	switch call {
+	case "gettid":
+		number = unix.SYS_GETTID
+	case "clone":
+		number, argument = unix.SYS_CLONE, unix.CLONE_SIGHAND
+	}
+	begin := time.Now()
+	for range n {
+		unix.RawSyscall(number, argument, 0, 0)
+	}
+	return float64(time.Since(begin).Nanoseconds()) / float64(n)
 }
 
 // allowAll installs a filter that allows everything, for all threads.
@@ -130,11 +149,11 @@ func (w *worker) end() error {
 }
 
 // cost is the nanoseconds of a call: the least of several loops, which the machine's other work disturbs least.
-func (w *worker) cost() (float64, error) {
+func (w *worker) cost(call string) (float64, error) {
 	const loops, calls = 7, 100_000
 	least := 0.0
 	for range loops {
-		ns, err := w.tell(fmt.Sprint("loop ", calls))
+		ns, err := w.tell(fmt.Sprint(call, " ", calls))
 		if err != nil {
 			return 0, err
 		}
@@ -224,7 +243,7 @@ func roundOfCalls(recordings int, denied bool) (ratios [4]float64, err error) {
 	}
 	costs := func(of ...*worker) (ns []float64, err error) {
 		for _, w := range of {
-			cost, err := w.cost()
+			cost, err := w.cost("getppid")
 			if err != nil {
 				return nil, err
 			}
@@ -291,7 +310,7 @@ func floor(filtered bool) (ratio float64, err error) {
 			return 0, err
 		}
 	}
-	without, err := w.cost()
+	without, err := w.cost("getppid")
 	if err != nil {
 		return 0, err
 	}
@@ -309,7 +328,7 @@ func floor(filtered bool) (ratio float64, err error) {
 		return 0, err
 	}
 	defer attached.Close()
-	with, err := w.cost()
+	with, err := w.cost("getppid")
 	return with / without, err
 }
 
@@ -326,7 +345,7 @@ func costUnder(rounds int, tracer ...string) ([]float64, error) {
 			if err != nil {
 				return nil, err
 			}
-			if ns[i], err = w.tell("loop 20000"); err != nil {
+			if ns[i], err = w.tell("getppid 20000"); err != nil {
 				return nil, err
 			}
 			if err := w.end(); err != nil {

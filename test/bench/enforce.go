@@ -18,8 +18,8 @@ type enforceTimes struct {
 	through, nothing, create       []float64 // what the shim adds to the program that it stands for
 }
 
-// stack is what the containers of these measurements ask for: the engines' default and what a server needs.
-var stack = map[string]string{"io.strata.stack": "runtime/default:server"}
+// asked is what the containers of these measurements ask for: the engines' default and what a server needs.
+var asked = map[string]string{"io.strata.stack": "runtime/default:server"}
 
 const server = `{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [{"names": [
 	"read", "write", "openat", "close", "mmap", "munmap", "mprotect", "brk", "futex", "clone3", "execve", "epoll_wait",
@@ -58,7 +58,7 @@ func (t *enforceTimes) round(n *node, shim string) error {
 	for _, stage := range []struct {
 		annotations map[string]string
 		into        *[]float64
-	}{{nil, &t.idle}, {stack, &t.first}, {stack, &t.precreate}} {
+	}{{nil, &t.idle}, {asked, &t.first}, {asked, &t.precreate}} {
 		config, ms, err := n.precreate(stage.annotations)
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func (t *enforceTimes) round(n *node, shim string) error {
 			return err
 		}
 	}
-	ms, err := n.stage("prestart", specs.State{Version: "1.0.2", ID: "bench", Status: specs.StateCreated, Pid: os.Getpid(), Bundle: n.directory, Annotations: stack})
+	ms, err := n.stage("prestart", specs.State{Version: "1.0.2", ID: "bench", Status: specs.StateCreated, Pid: os.Getpid(), Bundle: n.directory, Annotations: asked})
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,7 @@ func run(rounds int, output, binary, shim string) error {
 	for _, measure := range []func() ([]Figure, error){
 		func() ([]Figure, error) { return measureHooks(rounds, binary) },
 		func() ([]Figure, error) { return measureEnforcement(rounds, binary, shim) },
+		func() ([]Figure, error) { return measureStacking(rounds) },
 		func() ([]Figure, error) { return measureCalls(rounds) },
 		func() ([]Figure, error) { return measurePeer(rounds) },
 	} {

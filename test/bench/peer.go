@@ -53,7 +53,7 @@ func peerRound() (start, call float64, err error) {
 	if _, err := w.tell("filter"); err != nil {
 		return 0, 0, err
 	}
-	without, err := w.cost()
+	without, err := w.cost("getppid")
 	if err != nil {
 		return 0, 0, err
 	}
@@ -69,6 +69,6 @@ func peerRound() (start, call float64, err error) {
 	if start, err = timed(cmd); err != nil {
 		return 0, 0, err
 	}
-	with, err := w.cost()
+	with, err := w.cost("getppid")
 	return start, with / without, err
 }

@@ -159,7 +159,9 @@ func (l workload) once(t *testing.T, w way, flags []string) {
 			return err
 		})
 		l.drive(t, port)
-		w.Do(t, "kill", "--signal", l.stop, id)
+		if outcome := testbed.Run(t, w.Command("kill", "--signal", l.stop, id)); outcome.Code != 0 {
+			t.Fatalf("%s: %v; it says: %s", l.name, outcome, logs(t, w, id))
+		}
 	}
 	if status := w.Do(t, "wait", id); status != "0" {
 		t.Fatalf("%s exits with %s: %s", l.name, status, logs(t, w, id))
