@@ -138,7 +138,7 @@ func (w *worker) tell(command string) (float64, error) {
 	}
 	answer, err := w.answers.ReadString('\n')
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", command, err)
+		return 0, fmt.Errorf("%.20s: %w", command, err)
 	}
 	return strconv.ParseFloat(strings.TrimSpace(answer), 64)
 }
