@@ -107,7 +107,7 @@ bases: deps ## measure again what the runtimes need (profiles/base)
 
 .PHONY: apps
 apps: deps ## record the profiles of well-known servers again (profiles/app)
-	STRATA_APPS=10 $(GO) test -count=1 -timeout 180m -run TestRecord ./test/apps
+	STRATA_APPS=8 $(GO) test -count=1 -timeout 180m -run TestRecord ./test/apps
 
 .PHONY: vet
 vet: ## gofmt and go vet

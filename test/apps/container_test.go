@@ -2,12 +2,12 @@ package apps
 
 import (
 	"encoding/json"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"strata/test/testbed"
@@ -108,17 +108,6 @@ func (c *container) listens(t *testing.T, port string) {
 	})
 }
 
-// says waits until the container has written a text.
-func (c *container) says(t *testing.T, text string) {
-	t.Helper()
-	c.until(t, fmt.Sprintf("%q is said", text), func() error {
-		if log := c.log(t); !strings.Contains(log, text) {
-			return fmt.Errorf("what is said is %s", log)
-		}
-		return nil
-	})
-}
-
 func (c *container) log(t *testing.T) string {
 	t.Helper()
 	outcome := testbed.Run(t, c.Command("logs", c.id))
@@ -144,19 +133,27 @@ func (c *container) gone(t *testing.T) {
 	c.Do(t, "rm", c.id)
 }
 
-// freePort is one that nobody listens on, of the test's own network.
+// ports that were given out: servers that do not listen yet, or not at the moment, keep theirs.
+var ports sync.Map
+
+// freePort is one that nobody listens on, of the test's own network, and that no one else is given. The kernel prefers
+// other ports for the near ends of connections.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, err := net.SplitHostPort(listener.Addr().String())
+		listener.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, given := ports.LoadOrStore(port, true); !given {
+			return port
+		}
 	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // shared is a directory of the host that everybody in the container may write to, with files in it, and the flags that

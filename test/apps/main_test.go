@@ -17,7 +17,7 @@ type app struct {
 	work     func(*testing.T, run) // does all that the profile is for, from the start of containers to their end
 }
 
-var apps = []app{nginx, goHTTP, shell}
+var apps = []app{nginx, redis, postgres, goHTTP, shell}
 
 // under are flags for containers that run under an app's profile.
 func (a app) under(runtime string) []string {
