@@ -21,9 +21,6 @@ var ErrTooLong = errors.New("the filter has too many instructions")
 
 // Options say how a program is laid out and found; they make no difference to what it does.
 type Options struct {
-	// Cache keeps compiled programs for Proven, or is nil. Compiling takes libseccomp some twenty times as long as all
-	// else. What a cache gives back is proven like what libseccomp compiles, so a wrong one costs time and no more.
-	Cache Cache
 	// Linear has libseccomp compare system call numbers one by one, ordered by the effort that each needs, as it
 	// does by default. Otherwise they are searched by bisection (SCMP_FLTATR_CTL_OPTIMIZE 2), as runc has it for
 	// profiles of more than 32 rules.

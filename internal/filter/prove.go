@@ -1,10 +1,12 @@
 package filter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"strata/internal/ruleset"
 	"strata/internal/syscalls"
@@ -145,23 +147,23 @@ func proven(set *ruleset.Set, style ruleset.Style, o Options) (*Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := compileAndProve(set, rules, o)
-	if err == nil && !o.OneLayout {
-		other := o
-		other.Linear = !o.Linear
-		_, err = compileAndProve(set, rules, other)
+	layouts := []Options{o}
+	if !o.OneLayout {
+		layouts = append(layouts, Options{Linear: !o.Linear})
 	}
-	if err != nil {
+	compiled, failed := make([]*Compiled, len(layouts)), make([]error, len(layouts))
+	var each sync.WaitGroup // side by side, as libseccomp takes its time and a container waits
+	for i, layout := range layouts {
+		each.Go(func() { compiled[i], failed[i] = compileAndProve(set, rules, layout) })
+	}
+	each.Wait()
+	if err := cmp.Or(failed...); err != nil {
 		return nil, err
 	}
-	return &Proof{*compiled, rules, style}, nil
+	return &Proof{*compiled[0], rules, style}, nil
 }
 
 func compileAndProve(set *ruleset.Set, rules []ruleset.Rule, o Options) (*Compiled, error) {
-	key := cacheKey(set.Fallback(), rules, set.ABIs(), o)
-	if compiled := o.recall(key); compiled != nil && Prove(set, compiled) == nil {
-		return compiled, nil
-	}
 	compiled, err := Compile(set.Fallback(), rules, set.ABIs(), o)
 	if err != nil {
 		return nil, err
@@ -169,6 +171,5 @@ func compileAndProve(set *ruleset.Set, rules []ruleset.Rule, o Options) (*Compil
 	if err := Prove(set, compiled); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.layout(), err)
 	}
-	o.keep(key, compiled)
 	return compiled, nil
 }
