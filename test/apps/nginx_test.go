@@ -3,6 +3,7 @@ package apps
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,17 +118,11 @@ func serveFiles(t *testing.T, r run) {
 	}
 	logs, logFlags := shared(t, "/logs", nil)
 	c := r.start(t, append(append(confFlags, logFlags...), usr...), distribution, "/bin/sh", "/conf/entry.sh", plain, tls, resolver)
-	c.listens(t, tls)
+	c.serves(t, "https://127.0.0.1:"+tls, "first")
 	each(t, nginxRequests, "http://127.0.0.1:"+plain, "https://127.0.0.1:"+tls)
 
 	c.exec(t, "/bin/sh", "-c", "sed -i s/first/second/ /etc/nginx/nginx.conf && nginx -e stderr -c /etc/nginx/nginx.conf -s reload")
-	c.until(t, "the second configuration holds", func() error {
-		body, err := request{method: "GET", path: "/generation", status: 200, received: -1}.do(newClient(t), "http://127.0.0.1:"+plain)
-		if err == nil && body != "second" {
-			err = fmt.Errorf("it is the %s", body)
-		}
-		return err
-	})
+	c.serves(t, "https://127.0.0.1:"+tls, "second")
 	if err := os.Rename(logs+"/access.log", logs+"/access.log.1"); err != nil {
 		t.Fatal(err)
 	}
@@ -137,12 +132,27 @@ func serveFiles(t *testing.T, r run) {
 	c.ended(t)
 
 	c.again(t)
-	c.listens(t, tls)
+	c.serves(t, "https://127.0.0.1:"+tls, "first")
 	c.signal(t, "TERM")
 	c.gone(t)
 	if log, err := os.ReadFile(logs + "/access.log.1"); err != nil || !strings.Contains(string(log), "/missing") {
 		t.Errorf("the log lacks a request: %s, %v", log, err)
 	}
+}
+
+// serves waits until nginx does so with a configuration. That it listens says too little: when it tests a configuration
+// it listens for a moment as well.
+func (c *container) serves(t *testing.T, base, configuration string) {
+	t.Helper()
+	client := newClient(t)
+	client.Transport.(*http.Transport).DisableKeepAlives = true
+	c.until(t, "the "+configuration+" configuration holds", func() error {
+		body, err := request{method: "GET", path: "/generation", status: 200, received: -1}.do(client, base)
+		if err == nil && body != configuration {
+			err = fmt.Errorf("it is the %s", body)
+		}
+		return err
+	})
 }
 
 // silent is a port where questions come in and nobody answers.

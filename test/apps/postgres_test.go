@@ -151,7 +151,7 @@ func query(t *testing.T, r run) {
 	c.signal(t, "TERM") // a smart shutdown
 	c.ended(t)
 	c.again(t)
-	c.listens(t, port)
+	c.exec(t, "/bin/sh", "-c", "until pg_isready -q -h /tmp -p $0; do sleep 0.05; done", port)
 	c.signal(t, "HUP")
 	c.signal(t, "INT")
 	c.gone(t)
