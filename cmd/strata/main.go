@@ -34,9 +34,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out := &printer{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.Execute()
+	if out.failed != nil && (err == nil || errors.Is(err, errNo)) {
+		err = out.failed // an answer that did not arrive is none
+	}
 	switch {
 	case err == nil:
 		return exitYes

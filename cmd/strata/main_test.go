@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"strata/internal/filter"
@@ -241,6 +242,27 @@ func TestWithoutArguments(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run(nil, strings.NewReader(""), &stdout, &stderr); code != exitYes || !strings.Contains(stdout.String(), "Available Commands") {
 		t.Errorf("exit code %d: %s%s", code, stdout.String(), stderr.String())
+	}
+}
+
+// full is where nothing can be written.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// An answer that can not be printed is an error, whatever it is.
+func TestOutputThatFails(t *testing.T) {
+	dir := node(t)
+	for _, args := range []string{
+		"show base", "show base --json", "diff base base", "diff base denies", "check denies --within base", "explain base read",
+		"explain base read 0=1", "stack base", "stack base --explain", "validate base", "validate wrong", "convert base --to spo",
+		"compile base", "compile base --to pfc",
+	} {
+		var stderr bytes.Buffer
+		code := run(append(strings.Fields(args), "--policy", dir+"/policy", "--profile-dir", dir+"/profiles"), nil, full{}, &stderr)
+		if code != exitError || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("strata %s: exit code %d: %s", args, code, stderr.String())
+		}
 	}
 }
 

@@ -17,6 +17,21 @@ import (
 	"strata/internal/syscalls"
 )
 
+// printer is standard output. It remembers the first failure, so that who prints line by
+// line need not look.
+type printer struct {
+	io.Writer
+	failed error
+}
+
+func (p *printer) Write(text []byte) (int, error) {
+	n, err := p.Writer.Write(text)
+	if err != nil && p.failed == nil {
+		p.failed = fmt.Errorf("standard output: %w", err)
+	}
+	return n, err
+}
+
 // writeJSON prints a value for programs.
 func writeJSON(w io.Writer, value any) error {
 	e := json.NewEncoder(w)
@@ -36,6 +51,9 @@ func writeDocument(cmd *cobra.Command, path string, data []byte) error {
 
 // terminal reports whether a person reads what is written.
 func terminal(w io.Writer) bool {
+	if p, ok := w.(*printer); ok {
+		w = p.Writer
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
