@@ -39,7 +39,7 @@ func documents(f Format) *rapid.Generator[*Profile] {
 				Namespace: rapid.SampledFrom([]string{"", "default"}).Draw(t, "namespace"),
 				Disabled:  rapid.Bool().Draw(t, "disabled"),
 			}
-			if labels := rapid.MapOfN(rapid.StringMatching(`[a-z./]{1,10}`), rapid.String(), 0, 3).Draw(t, "labels"); len(labels) > 0 {
+			if labels := rapid.MapOfN(rapid.OneOf(rapid.StringMatching(`[a-z./]{1,10}`), rapid.Just("<<")), yamlTraps(), 0, 3).Draw(t, "labels"); len(labels) > 0 {
 				p.Object.Labels = labels
 			}
 		}
@@ -49,6 +49,11 @@ func documents(f Format) *rapid.Generator[*Profile] {
 		p.normalise()
 		return p
 	})
+}
+
+// yamlTraps are texts, among them such that are something else in YAML.
+func yamlTraps() *rapid.Generator[string] {
+	return rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"<<", "\t\n", "true", "1", "null", "a: b", "#", "2026-01-01", " "}))
 }
 
 func archNames(f Format) *rapid.Generator[Arch] {

@@ -106,10 +106,10 @@ type (
 		Spec       yamlSpec     `yaml:"spec"`
 	}
 	yamlMetadata struct {
-		Name        string            `yaml:"name"`
-		Namespace   string            `yaml:"namespace,omitempty"`
-		Labels      map[string]string `yaml:"labels,omitempty"`
-		Annotations map[string]string `yaml:"annotations,omitempty"`
+		Name        string                `yaml:"name"`
+		Namespace   string                `yaml:"namespace,omitempty"`
+		Labels      map[yamlText]yamlText `yaml:"labels,omitempty"`
+		Annotations map[yamlText]yamlText `yaml:"annotations,omitempty"`
 	}
 	yamlSpec struct {
 		State            string     `yaml:"state,omitempty"`
@@ -118,10 +118,34 @@ type (
 		Arches           []Arch     `yaml:"architectures,omitempty"`
 		Flags            []Flag     `yaml:"flags,omitempty"`
 		ListenerPath     string     `yaml:"listenerPath,omitempty"`
-		ListenerMetadata string     `yaml:"listenerMetadata,omitempty"`
+		ListenerMetadata yamlText   `yaml:"listenerMetadata,omitempty"`
 		Rules            []jsonRule `yaml:"syscalls,omitempty"`
 	}
 )
+
+// yamlText is a text of somebody else's. What is not plain goes between quotation marks: the library writes some texts so
+// that it reads them as something else (<<) or not at all (a block that begins with a tab).
+type yamlText string
+
+func (t yamlText) MarshalYAML() (any, error) {
+	if unquoted(string(t)) { // true and 1 are quoted by the library
+		return string(t), nil
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: string(t)}, nil
+}
+
+func unquoted(text string) bool {
+	const first = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return text != "" && strings.Contains(first, text[:1]) && strings.Trim(text, first+"._/-") == ""
+}
+
+func yamlTexts(texts map[string]string) map[yamlText]yamlText {
+	all := make(map[yamlText]yamlText, len(texts))
+	for key, text := range texts {
+		all[yamlText(key)] = yamlText(text)
+	}
+	return all
+}
 
 func (w *writer) json(f Format) ([]byte, error) {
 	p := w.profile
@@ -221,10 +245,10 @@ func (w *writer) yaml() ([]byte, error) {
 	doc := yamlProfile{
 		APIVersion: apiGroup + o.Version,
 		Kind:       apiKind,
-		Metadata:   yamlMetadata{o.Name, o.Namespace, o.Labels, o.Annotations},
+		Metadata:   yamlMetadata{o.Name, o.Namespace, yamlTexts(o.Labels), yamlTexts(o.Annotations)},
 		Spec: yamlSpec{
 			Base: p.Base, Default: p.Default.written(), Arches: p.Arches, Flags: p.Flags,
-			ListenerPath: p.ListenerPath, ListenerMetadata: p.ListenerMetadata, Rules: w.rules(SPO),
+			ListenerPath: p.ListenerPath, ListenerMetadata: yamlText(p.ListenerMetadata), Rules: w.rules(SPO),
 		},
 	}
 	if o.Disabled {
