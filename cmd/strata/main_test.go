@@ -27,6 +27,8 @@ var documents = map[string]string{
 	"both.json": `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
 		{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}]},
 		{"names": ["socket"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 16, "op": "SCMP_CMP_GE"}]}]}`,
+	"mask.json":   `{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": [{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]}`,
+	"but.json":    `{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": [{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 17, "op": "SCMP_CMP_NE"}]}]}`,
 	"caps.json":   `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}}]}`,
 	"kernel.json": `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["ptrace"], "action": "SCMP_ACT_ALLOW", "includes": {"minKernel": "4.8"}}]}`,
 	"wide.json":   `{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": [{"names": ["socket", "read"], "action": "SCMP_ACT_ALLOW"}]}`,
@@ -110,6 +112,8 @@ func TestCommands(t *testing.T) {
 		{args: "stack localhost/k.json", out: []string{`"read"`}},
 		{args: "stack wide --ceiling runtime/default", out: []string{`"SCMP_ARCH_X86"`}, err: []string{"socketcall on x86"}},
 		{args: "stack wide --ceiling runtime/default --exact", code: 2, err: []string{"libseccomp"}},
+		{args: "stack but --ceiling mask", out: []string{`"clone"`}, err: []string{"clone on x86_64, x86: more is denied, such as clone(0x100000011"}},
+		{args: "stack but --ceiling mask --exact", code: 2, err: []string{"need different rules under one name"}},
 		{args: "stack base --arch aarch64", out: []string{`"SCMP_ARCH_AARCH64"`}},
 		{args: "stack base --arch vax", code: 2, err: []string{"x86_64"}},
 		{args: "stack", code: 2, err: []string{"requires at least 1 arg"}},

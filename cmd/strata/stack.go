@@ -43,9 +43,14 @@ base of its own (baseProfileName). Below a ceiling the result is what the kernel
 with both filters.
 
 The result is compiled with libseccomp and the filter is proven to do, for all calls and
-arguments, what the stack says; a result that can not be proven is an error. On 32-bit x86
-libseccomp adds rules of its own for the calls behind socketcall and ipc; where these would
-allow what the stack does not, all calls of the two are denied, and a warning says so.`,
+arguments, what the stack says; a result that can not be proven is an error.
+
+Two things no rules can say, so more is denied there, with a warning, or with --exact the
+stack refused. On 32-bit x86 libseccomp adds rules of its own for the calls behind socketcall
+and ipc; where these would allow what the stack does not, all calls of the two are denied.
+And a rule is for all architectures that a profile lists, but compares the low halves of
+arguments only on 32-bit ones; where the stack says different things there, the stricter one
+holds on all.`,
 		Example: `  strata stack base/runc app/nginx -o nginx.json
   strata stack runtime/default web.json --ceiling runtime/default --explain`,
 		Args: cobra.MinimumNArgs(1),

@@ -121,7 +121,7 @@ func Proven(set *ruleset.Set, o Options) (*Proof, error) {
 		if err == nil {
 			return proof, nil
 		}
-		failed = append(failed, fmt.Errorf("rules %v: %w", style, err))
+		failed = append(failed, err)
 		if errors.Is(err, ErrUnenforceable) {
 			break
 		}
@@ -129,13 +129,15 @@ func Proven(set *ruleset.Set, o Options) (*Proof, error) {
 	return nil, fmt.Errorf("no proven filter: %w", failed)
 }
 
-// failures are why no style gave a proven program; they are said in one line.
+// failures are why the styles, in their order, gave no proven program; they are said in one line.
 type failures []error
 
 func (f failures) Error() string {
-	text := make([]string, len(f))
+	var text []string
 	for i, err := range f {
-		text[i] = err.Error()
+		if i == 0 || err.Error() != f[i-1].Error() {
+			text = append(text, fmt.Sprintf("rules %v: %v", ruleset.Styles()[i], err))
+		}
 	}
 	return strings.Join(text, "; ")
 }

@@ -49,6 +49,14 @@ func (s *Set) put(abi syscalls.ABI, nr uint32, r ref) {
 	}
 }
 
+// with lists the ABIs of the set that have a call of that name.
+func (s *Set) with(name string) []syscalls.ABI {
+	return slices.DeleteFunc(s.ABIs(), func(abi syscalls.ABI) bool {
+		_, ok := abi.Number(name)
+		return !ok
+	})
+}
+
 // Fallback is the action where no rule speaks: the default action of the profile.
 func (s *Set) Fallback() Action { return s.fallback.action }
 

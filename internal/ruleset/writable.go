@@ -1,61 +1,98 @@
 package ruleset
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"strata/internal/syscalls"
 )
 
-// Change is a call that had to be denied more than was asked, because libseccomp cannot be told what was asked.
+// Change says which calls had to be denied more than was asked, because libseccomp cannot be told what was asked.
 type Change struct {
-	ABI     syscalls.ABI
-	Number  uint32
 	Syscall string
-	Action  Action // what all calls of it get now
+	ABIs    []syscalls.ABI
+	Effect  string // what happens to which calls of it now
+	Reason  string
 }
 
 func (c Change) String() string {
-	return fmt.Sprintf("%s on %v: all calls get %v, because libseccomp adds rules of its own for the calls behind it",
-		c.Syscall, c.ABI, c.Action)
+	return fmt.Sprintf("%s on %s: %s, because %s", c.Syscall, listed(c.ABIs), c.Effect, c.Reason)
 }
 
-// Writable is the set as rules can say it, nowhere more permissive, and what it changes. It concerns the multiplexers
-// of x86 only: where the rules for calls behind socketcall or ipc make libseccomp say something of these that the
-// set does not, the multiplexer gets one unconditional rule with the most restrictive action that the set has for
-// it. As a rule that says the fallback is dropped by the engines, such a rule says another errno, or a more
-// restrictive action. A 32-bit program then has to use the direct calls, which Linux has since 4.3 and 5.1.
-func Writable(set *Set) (*Set, []Change, error) {
-	if !set.Has(syscalls.X86) {
-		return set, nil, nil
+func listed(abis []syscalls.ABI) string {
+	names := make([]string, len(abis))
+	for i, abi := range abis {
+		names[i] = abi.String()
 	}
+	return strings.Join(names, ", ")
+}
+
+// Writable is the set as rules can say it, nowhere more permissive, and what it changes: where ABIs need different
+// rules under one name (narrow.go), and where libseccomp adds rules of its own for the multiplexers of x86. There
+// the multiplexer gets one unconditional rule with the most restrictive action that the set has for it. As a rule
+// that says the fallback is dropped by the engines, such a rule says another errno, or a more restrictive action. A
+// 32-bit program then has to use the direct calls, which Linux has since 4.3 and 5.1.
+func Writable(set *Set) (*Set, []Change, error) {
 	w, err := newWriter(set, Short)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := w.direct()
-	if err != nil {
-		return nil, nil, err
-	}
 	var changes []Change
+	all, err := w.direct()
+	if errors.Is(err, ErrNotWritable) {
+		if set, changes, err = w.narrowed(set); err != nil {
+			return nil, nil, err
+		}
+		if w, err = newWriter(set, Short); err == nil {
+			all, err = w.direct()
+		}
+	}
+	if err != nil || !set.Has(syscalls.X86) {
+		return set, changes, err
+	}
 	for _, name := range multiplexers {
 		nr, _ := syscalls.X86.Number(name)
-		if w.sayable(nr, all) {
+		if w.sayableBehind(nr, all) {
 			continue
 		}
 		action, err := set.denial(nr)
 		if err != nil {
 			return nil, nil, err
 		}
-		if set, err = set.with(syscalls.X86, nr, action); err != nil {
+		if set, err = set.answering(syscalls.X86, nr, action); err != nil {
 			return nil, nil, err
 		}
-		changes = append(changes, Change{syscalls.X86, nr, name, action})
+		changes = append(changes, Change{
+			Syscall: name, ABIs: []syscalls.ABI{syscalls.X86},
+			Effect: fmt.Sprintf("all calls get %v", action), Reason: "libseccomp adds rules of its own for the calls behind it",
+		})
 	}
 	return set, changes, nil
 }
 
-// sayable reports whether what is wanted of a multiplexer can be said beside the rules for the calls behind it.
-func (w *writer) sayable(nr uint32, all []written) bool {
+// narrowed is the set with those calls narrowed that need different rules under one name.
+func (w *writer) narrowed(set *Set) (*Set, []Change, error) {
+	var changes []Change
+	for _, name := range w.names() {
+		_, err := w.name(name)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, ErrNotWritable) {
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
+		var change Change
+		if set, change, err = set.narrow(name); err != nil {
+			return nil, nil, err
+		}
+		changes = append(changes, change)
+	}
+	return set, changes, nil
+}
+
+// sayableBehind reports whether what is wanted of a multiplexer can be said beside the rules for the calls behind it.
+func (w *writer) sayableBehind(nr uint32, all []written) bool {
 	wanted := w.calls[syscalls.X86][nr]
 	if wanted != silent && w.space.isLeaf(wanted) {
 		return true
@@ -86,8 +123,18 @@ func (s *Set) denial(nr uint32) (Action, error) {
 		Name(syscalls.X86, nr), s.fallback.action, ErrNotWritable)
 }
 
-// with is the set with one action for all calls of a number.
-func (s *Set) with(abi syscalls.ABI, nr uint32, a Action) (*Set, error) {
+// answering is the set with one action for all calls of a number.
+func (s *Set) answering(abi syscalls.ABI, nr uint32, a Action) (*Set, error) {
+	out, err := s.copied()
+	if err != nil {
+		return nil, err
+	}
+	out.put(abi, nr, out.space.leaf(leaf{action: a, origin: Origin{Layer: "strata", Rule: -1}}))
+	return out, nil
+}
+
+// copied is the set in a space of its own, where it may be changed.
+func (s *Set) copied() (*Set, error) {
 	out := newSet(newSpace(), s.fallback, s.abis)
 	copying := out.space.copying(s.space)
 	err := guard("copy", func() {
@@ -96,7 +143,6 @@ func (s *Set) with(abi syscalls.ABI, nr uint32, a Action) (*Set, error) {
 				out.put(abi, nr, copying.apply(r))
 			}
 		}
-		out.put(abi, nr, out.space.leaf(leaf{action: a, origin: Origin{Layer: "strata", Rule: -1}}))
 	})
 	return out, err
 }

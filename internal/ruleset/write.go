@@ -146,7 +146,8 @@ func (w *writer) name(name string) ([]region, error) {
 }
 
 func notWritable(a, b syscalls.ABI) error {
-	return fmt.Errorf("%v and %v need different rules under one name: %w", a, b, ErrNotWritable)
+	return fmt.Errorf("%v and %v need different rules under one name, and a 32-bit ABI compares low halves only: %w",
+		a, b, ErrNotWritable)
 }
 
 func (w *writer) cover(r ref, abi syscalls.ABI) ([]region, error) {
