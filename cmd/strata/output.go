@@ -171,9 +171,9 @@ func printRegions(w io.Writer, regions []stack.Region, abis []syscalls.ABI) {
 	}
 }
 
-// printWords fills lines with words.
+// printWords fills lines of a usual terminal with words.
 func printWords(w io.Writer, words []string) {
-	const width = 96
+	const width = 79
 	line := "   "
 	for _, word := range words {
 		if len(line)+1+len(word) > width {

@@ -41,13 +41,21 @@ arguments in words.`,
 			if err != nil {
 				return err
 			}
-			regions, err := stack.Explain(s.Set)
+			w := cmd.OutOrStdout()
+			if asJSON {
+				regions, err := stack.Explain(s.Set)
+				if err != nil {
+					return err
+				}
+				return writeJSON(w, showJSON{s.Layers, abiNames(s.Set.ABIs()), s.Set.Fallback().String(), toJSON(regions)})
+			}
+			plain, err := s.Set.Plain() // a person reads what is done; which rule does it is for explain
 			if err != nil {
 				return err
 			}
-			w := cmd.OutOrStdout()
-			if asJSON {
-				return writeJSON(w, showJSON{s.Layers, abiNames(s.Set.ABIs()), s.Set.Fallback().String(), toJSON(regions)})
+			regions, err := stack.Explain(plain)
+			if err != nil {
+				return err
 			}
 			printProfile(w, s, regions)
 			return nil
@@ -92,19 +100,27 @@ func actionsOf(regions []stack.Region) []ruleset.Action {
 
 // callsOf describes the calls of a group that have an action.
 func callsOf(regions []stack.Region, action ruleset.Action, group string, all []syscalls.ABI) []string {
-	var calls []string
+	type place struct{ name, where string }
+	found := map[place][][]ruleset.Condition{}
 	for _, r := range regions {
 		if r.Action != action {
 			continue
 		}
 		for _, name := range r.Names {
 			if describe.GroupOf(name) == group {
-				calls = append(calls, describe.Rule(name, r.Conditions)+somewhere(r.ABIs, all))
+				p := place{name, somewhere(r.ABIs, all)}
+				found[p] = append(found[p], r.Conditions)
 			}
 		}
 	}
+	var calls []string
+	for p, alternatives := range found {
+		for _, call := range describe.Rules(p.name, alternatives) {
+			calls = append(calls, call+p.where)
+		}
+	}
 	slices.Sort(calls)
-	return slices.Compact(calls)
+	return calls
 }
 
 // somewhere says on which ABIs a region is, if not on all.

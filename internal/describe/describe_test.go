@@ -1,6 +1,7 @@
 package describe
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,9 @@ func TestRule(t *testing.T) {
 		{"socket", []ruleset.Condition{masked(1, 0xf, 3)}, "socket if type&0xf is RAW"},
 		{"socket", []ruleset.Condition{is(1, ruleset.EQ, 0x80801)}, "socket if type is STREAM|NONBLOCK|CLOEXEC"},
 		{"socket", []ruleset.Condition{masked(0, 0x7c, 0x28)}, "socket if domain&0x7c is 0x28"},
-		{"socket", []ruleset.Condition{is(0, ruleset.EQ, 1), is(0, ruleset.EQ, 2)}, "socket if domain is UNIX or domain is INET"},
+		{"socket", []ruleset.Condition{is(0, ruleset.NE, 16), is(2, ruleset.NE, 9)}, "socket if domain is not NETLINK and protocol is not 9"},
+		{"socket", []ruleset.Condition{is(0, ruleset.NE, 1), is(0, ruleset.NE, 2), is(1, ruleset.EQ, 3)}, "socket if domain is none of UNIX,INET and type is RAW"},
+		{"write", []ruleset.Condition{is(0, ruleset.GE, 3), is(0, ruleset.LE, 9)}, "write if fd is at least 3 and fd is at most 9"},
 		{"personality", []ruleset.Condition{is(0, ruleset.EQ, 0)}, "personality if persona is LINUX"},
 		{"personality", []ruleset.Condition{is(0, ruleset.EQ, 0x20008)}, "personality if persona is UNAME26|LINUX32"},
 		{"personality", []ruleset.Condition{is(0, ruleset.EQ, 0xffffffff)}, "personality if persona is QUERY"},
@@ -61,6 +64,23 @@ func TestRule(t *testing.T) {
 		if got := Rule(c.call, c.conditions); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	is := func(arg uint, value uint64) ruleset.Condition {
+		return ruleset.Condition{Arg: arg, Op: ruleset.EQ, Value: value}
+	}
+	got := Rules("socket", [][]ruleset.Condition{{is(0, 1)}, {is(0, 16), is(2, 9)}, {is(1, 3)}, {is(0, 2)}, {masked(0, 0x7c, 0x28)}})
+	want := []string{
+		"socket if domain is NETLINK and protocol is AUDIT", "socket if domain&0x7c is 0x28",
+		"socket if domain is one of UNIX,INET", "socket if type is RAW",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := Rules("read", [][]ruleset.Condition{nil}); !slices.Equal(got, []string{"read"}) {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -5,14 +5,14 @@ package describe
 
 import (
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 
 	"strata/internal/ruleset"
 )
 
-// Rule says for which calls of that name a rule holds: the name alone, or "NAME if CONDITIONS". Conditions on one argument
-// are alternatives, as runtimes read them.
+// Rule says for which calls of that name a rule holds: the name alone, or "NAME if CONDITIONS".
 func Rule(call string, conditions []ruleset.Condition) string {
 	if len(conditions) == 0 {
 		return call
@@ -20,21 +20,56 @@ func Rule(call string, conditions []ruleset.Condition) string {
 	return call + " if " + When(call, conditions)
 }
 
-// When says the conditions of a rule for calls of that name.
-func When(call string, conditions []ruleset.Condition) string {
-	join := " and "
-	var seen [ruleset.Arguments]bool
-	parts := make([]string, len(conditions))
-	for i, c := range conditions {
-		parts[i] = say(argumentOf(call, c.Arg, conditions), c)
-		if c.Arg < ruleset.Arguments {
-			if seen[c.Arg] {
-				join = " or "
-			}
-			seen[c.Arg] = true
+// Rules says for which calls of that name any of several rules holds. Those that ask one argument for one value are said
+// together: "socket if domain is one of UNIX,INET".
+func Rules(call string, alternatives [][]ruleset.Condition) []string {
+	var lines []string
+	var one [ruleset.Arguments][]ruleset.Condition
+	for _, a := range alternatives {
+		if len(a) == 1 && a[0].Op == ruleset.EQ && a[0].Arg < ruleset.Arguments {
+			one[a[0].Arg] = append(one[a[0].Arg], a[0])
+			continue
+		}
+		lines = append(lines, Rule(call, a))
+	}
+	for index, conditions := range one {
+		switch len(conditions) {
+		case 0:
+		case 1:
+			lines = append(lines, Rule(call, conditions))
+		default:
+			a := argumentOf(call, uint(index), nil)
+			lines = append(lines, call+" if "+a.name+" is one of "+a.values.list(conditions))
 		}
 	}
-	return strings.Join(parts, join)
+	return lines
+}
+
+// When says the conditions of a rule for calls of that name, all of which have to hold.
+func When(call string, conditions []ruleset.Condition) string {
+	var parts []string
+	for rest := conditions; len(rest) > 0; {
+		a := argumentOf(call, rest[0].Arg, conditions)
+		unlike := slices.IndexFunc(rest, func(c ruleset.Condition) bool { return c.Arg != rest[0].Arg || c.Op != ruleset.NE })
+		if unlike < 0 {
+			unlike = len(rest)
+		}
+		if unlike < 2 {
+			parts, rest = append(parts, say(a, rest[0])), rest[1:]
+			continue
+		}
+		parts, rest = append(parts, a.name+" is none of "+a.values.list(rest[:unlike])), rest[unlike:]
+	}
+	return strings.Join(parts, " and ")
+}
+
+// list names the values that conditions compare with.
+func (v values) list(conditions []ruleset.Condition) string {
+	names := make([]string, len(conditions))
+	for i, c := range conditions {
+		names[i] = v.exactly(c.Value)
+	}
+	return strings.Join(names, ",")
 }
 
 // comparisons are the words for operators that compare with a number.

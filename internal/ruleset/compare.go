@@ -24,7 +24,7 @@ func (w Witness) String() string {
 }
 
 // Region is a part of a call's arguments where two sets act differently, each in one way. Regions exclude each
-// other.
+// other. All conditions of a region hold, and one argument can have several.
 type Region struct {
 	ABI        syscalls.ABI
 	Number     uint32
@@ -168,7 +168,7 @@ func differences(a, b *Set, interesting func(a, b Action) bool) ([]Region, error
 	var out []Region
 	var failed error
 	err := c.each(true, func(abi syscalls.ABI, nr uint32, others bool, r ref) bool {
-		regions, err := c.space.cover(r, width(abi), Short)
+		regions, err := c.space.cover(r, width(abi), Words)
 		if err != nil {
 			failed = fmt.Errorf("%s on %v: %w", Name(abi, nr), abi, err)
 			return false
@@ -193,16 +193,22 @@ func differences(a, b *Set, interesting func(a, b Action) bool) ([]Region, error
 func example(conditions []Condition) Args {
 	var args Args
 	for _, c := range conditions {
-		switch c.Op {
-		case EQ, LE, GE:
-			args[c.Arg] = c.Value
-		case NE:
-			if c.Value == 0 {
-				args[c.Arg] = 1
+		if holds(conditions, c.Arg, args) {
+			continue
+		}
+		// They hold for 0, for an end of a span, or beside a value that is left out.
+		for _, d := range conditions {
+			for _, v := range []uint64{d.Value, d.Value + 1, d.ValueTwo} {
+				if d.Arg == c.Arg && !holds(conditions, c.Arg, args) {
+					args[c.Arg] = v
+				}
 			}
-		case MaskedEQ:
-			args[c.Arg] = c.ValueTwo
 		}
 	}
 	return args
+}
+
+// holds reports whether all conditions on one argument hold.
+func holds(conditions []Condition, arg uint, args Args) bool {
+	return !slices.ContainsFunc(conditions, func(c Condition) bool { return c.Arg == arg && !c.Holds(args) })
 }

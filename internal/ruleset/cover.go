@@ -1,14 +1,16 @@
 package ruleset
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // Style says which conditions are used to write a set as rules. All styles say the same; a filter compiled from
 // one may be shorter, or right where libseccomp errs in another (GHSA-4q85-33p6-j5g6).
 //
-// In every style NE and the orders stand in a rule's last condition only. For an earlier one libseccomp 2.5 has two
+// In every style but Words NE and the orders stand in a rule's last condition only. For an earlier one libseccomp 2.5 has two
 // nodes on a 64-bit ABI that share what follows (_db_rule_gen_64 in db.c), and a second rule for the call that is
 // put below both makes a ring of it: seccomp_rule_add never returns.
 type Style uint8
@@ -20,17 +22,28 @@ const (
 	NoRanges
 	// Masks uses EQ and MASKED_EQ.
 	Masks
+	// Words uses every operator everywhere, and several conditions on one argument, all of which hold. It is for people
+	// and no rules are written in it.
+	Words
 )
 
-// Styles lists the styles in the order in which they are worth trying.
+// fewWords is how many conditions people rather read than one mask.
+func (s Style) fewWords() int {
+	if s == Words {
+		return 8
+	}
+	return 0
+}
+
+// Styles lists the styles of rules in the order in which they are worth trying.
 func Styles() []Style { return []Style{Short, NoRanges, Masks} }
 
 func (s Style) String() string {
-	return [...]string{Short: "short", NoRanges: "without ranges", Masks: "masks only"}[s]
+	return [...]string{Short: "short", NoRanges: "without ranges", Masks: "masks only", Words: "words"}[s]
 }
 
 // A region is a part of a call's arguments and the leaf that holds there. Regions of one call exclude each
-// other, and within each there is at most one condition per argument, in their order.
+// other, and within each there is at most one condition per argument (but in Words), in their order.
 type region struct {
 	conditions []Condition
 	leaf       leaf
@@ -81,9 +94,7 @@ func (c *coverer) regions(r ref) ([]region, error) {
 		}
 		for _, test := range tests {
 			for _, r := range rest {
-				conditions := make([]Condition, 0, 1+len(r.conditions))
-				conditions = append(append(conditions, test), r.conditions...)
-				out = append(out, region{conditions, r.leaf})
+				out = append(out, region{slices.Concat(test, r.conditions), r.leaf})
 			}
 		}
 	}
@@ -113,23 +124,28 @@ func (c *coverer) targets(r ref, arg uint) []ref {
 	return out
 }
 
-// values are the conditions on arg, excluding each other, under which r leads to target: never none.
-func (c *coverer) values(r ref, arg uint, target ref) ([]Condition, error) {
+// values are the tests of arg, excluding each other, under which r leads to target: never none. Of the conditions of a
+// test all have to hold.
+func (c *coverer) values(r ref, arg uint, target ref) ([][]Condition, error) {
 	last := ^uint64(0) >> (wordBits - c.width)
 	v := &values{coverer: c, arg: arg, target: target, last: last, never: map[ref]bool{}}
 	cubes, err := v.cubes(r)
 	if err != nil {
 		return nil, err
 	}
-	if c.style == Masks || !c.isLeaf(target) {
+	if c.style == Masks || c.style != Words && !c.isLeaf(target) {
 		return v.masked(cubes), nil
 	}
 	spans := v.spans(cubes)
-	if hole, ok := allBut(spans, last); ok {
-		return []Condition{{Arg: arg, Op: NE, Value: hole}}, nil
+	if holes, ok := allBut(spans, last); ok && (len(holes) == 1 || c.style == Words) {
+		test := make([]Condition, len(holes))
+		for i, hole := range holes {
+			test[i] = Condition{Arg: arg, Op: NE, Value: hole}
+		}
+		return [][]Condition{test}, nil
 	}
-	if c.style == Short {
-		if ranges := v.ranges(spans); spans != nil && len(ranges) <= len(cubes) {
+	if c.style == Short || c.style == Words {
+		if ranges := v.ranges(spans); spans != nil && len(ranges) <= max(len(cubes), c.style.fewWords()) {
 			return ranges, nil
 		}
 	}
@@ -193,10 +209,10 @@ func (v *values) cubes(r ref) ([]cube, error) {
 	return out, err
 }
 
-func (v *values) masked(cubes []cube) []Condition {
-	out := make([]Condition, len(cubes))
+func (v *values) masked(cubes []cube) [][]Condition {
+	out := make([][]Condition, len(cubes))
 	for i, c := range cubes {
-		out[i] = v.condition(c)
+		out[i] = []Condition{v.condition(c)}
 	}
 	return out
 }
@@ -214,6 +230,9 @@ const maxSpans = 256
 // spans are the values as the longest possible spans, ascending, or nil if they are too many. Cubes come
 // ascending by their first value where each is one span, so it is enough to look at these in turn.
 func (v *values) spans(cubes []cube) []span {
+	if v.style == Words {
+		cubes = v.split(cubes)
+	}
 	var out []span
 	for _, c := range cubes {
 		free := v.last &^ c.mask
@@ -230,35 +249,62 @@ func (v *values) spans(cubes []cube) []span {
 	return out
 }
 
-// allBut reports the one value that the spans leave out.
-func allBut(spans []span, last uint64) (uint64, bool) {
-	switch {
-	case len(spans) == 1 && spans[0] == span{1, last}:
-		return 0, true
-	case len(spans) == 1 && spans[0] == span{0, last - 1}:
-		return last, true
-	case len(spans) == 2 && spans[0].first == 0 && spans[1].last == last && spans[0].last+2 == spans[1].first:
-		return spans[0].last + 1, true
+// split makes of cubes that are a few spans each, such as the values 0 and 8, cubes that are one. People prefer a list of
+// values to a mask of all other bits.
+func (v *values) split(cubes []cube) []cube {
+	var out []cube
+	for _, c := range cubes {
+		free := v.last &^ c.mask
+		between := free & (free + 1) // free bits above one that is not
+		if bits.OnesCount64(between) >= bits.Len(uint(v.style.fewWords())) {
+			return cubes
+		}
+		for sub := uint64(0); ; sub = (sub - between) & between {
+			out = append(out, cube{c.mask | between, c.value | sub})
+			if sub == between {
+				break
+			}
+		}
 	}
-	return 0, false
+	slices.SortFunc(out, func(a, b cube) int { return cmp.Compare(a.value, b.value) })
+	return out
 }
 
-// ranges writes spans as comparisons: one for a span that begins at 0 or ends at the last value, and as few
-// aligned masks as possible for one in between, as there may be one comparison per argument only.
-func (v *values) ranges(spans []span) []Condition {
-	var out []Condition
+// allBut reports the few values that the spans leave out, if these are what is shorter to say.
+func allBut(spans []span, last uint64) (holes []uint64, ok bool) {
+	next := uint64(0) // the first value that no span before has
 	for _, s := range spans {
 		switch {
+		case s.first == next+1:
+			holes = append(holes, next)
+		case s.first != next:
+			return nil, false
+		}
+		if s.last == last {
+			return holes, len(holes) > 0
+		}
+		next = s.last + 1
+	}
+	return append(holes, last), len(spans) > 0 && next == last
+}
+
+// ranges writes spans as comparisons: one for a span that begins at 0 or ends at the last value. For one in between rules
+// need as few aligned masks as possible, as they may have one comparison per argument only.
+func (v *values) ranges(spans []span) [][]Condition {
+	var out [][]Condition
+	for _, s := range spans {
+		least, most := Condition{Arg: v.arg, Op: GE, Value: s.first}, Condition{Arg: v.arg, Op: LE, Value: s.last}
+		switch {
 		case s.first == s.last:
-			out = append(out, Condition{Arg: v.arg, Op: EQ, Value: s.first})
+			out = append(out, []Condition{{Arg: v.arg, Op: EQ, Value: s.first}})
 		case s.first == 0:
-			out = append(out, Condition{Arg: v.arg, Op: LE, Value: s.last})
+			out = append(out, []Condition{most})
 		case s.last == v.last:
-			out = append(out, Condition{Arg: v.arg, Op: GE, Value: s.first})
+			out = append(out, []Condition{least})
+		case v.style == Words:
+			out = append(out, []Condition{least, most})
 		default:
-			for _, c := range s.aligned(v.last) {
-				out = append(out, v.condition(c))
-			}
+			out = append(out, v.masked(s.aligned(v.last))...)
 		}
 	}
 	return out

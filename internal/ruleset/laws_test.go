@@ -143,6 +143,9 @@ func TestComparisonsAreSound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		abis := genABIs().Draw(t, "abis")
 		a, b := genSet(abis).Draw(t, "a"), genSet(abis).Draw(t, "b")
+		plain, err := a.Plain()
+		check(t, err)
+		same(t, "a set in its simplest form", plain, a)
 		equal, w, err := Equal(a, b)
 		check(t, err)
 		if !equal && (a.At(w.ABI, w.Number, w.Args) != w.A || b.At(w.ABI, w.Number, w.Args) != w.B || w.A == w.B) {

@@ -8,7 +8,7 @@ import (
 )
 
 // Piece is a part of a call's arguments where one rule holds, with its origin. The pieces of a call exclude each
-// other; where none holds, nothing is said.
+// other; where none holds, nothing is said. All conditions of a piece hold, and one argument can have several.
 type Piece struct {
 	Conditions []Condition
 	Action     Action
@@ -20,7 +20,7 @@ func (s *Set) Pieces(abi syscalls.ABI, nr uint32) ([]Piece, error) {
 	if !s.Has(abi) {
 		return nil, nil
 	}
-	regions, err := s.space.cover(s.calls[abi][nr], width(abi), Short)
+	regions, err := s.space.cover(s.calls[abi][nr], width(abi), Words)
 	if err != nil {
 		return nil, fmt.Errorf("%s on %v: %w", Name(abi, nr), abi, err)
 	}

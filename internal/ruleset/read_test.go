@@ -261,6 +261,48 @@ func TestStylesOfValues(t *testing.T) {
 	}
 }
 
+func TestWords(t *testing.T) {
+	closing := func(conditions ...Condition) Rule { return rule(allow, "close", conditions...) }
+	for _, test := range []struct {
+		name  string
+		rules []Rule
+		want  string
+	}{
+		{"all but one, not last", []Rule{closing(Condition{0, NE, 16, 0}, Condition{1, NE, 9, 0})}, "arg0 != 0x10 and arg1 != 0x9"},
+		{"a range, not last", []Rule{closing(Condition{0, GE, 16, 0}, Condition{1, EQ, 9, 0})}, "arg0 >= 0x10 and arg1 == 0x9"},
+		{"in between", []Rule{rule(Action{Kind: Trap}, "close", Condition{0, LT, 3, 0}), rule(Action{Kind: Trap}, "close", Condition{0, GT, 9, 0}), rule(allow, "close", Condition{0, GE, 3, 0}, Condition{0, LE, 9, 0})},
+			"arg0 >= 0x3 and arg0 <= 0x9"},
+		{"values a bit apart", []Rule{closing(Condition{0, EQ, 0, 0}), closing(Condition{0, EQ, 8, 0})}, "arg0 == 0x0; arg0 == 0x8"},
+		{"flags", []Rule{closing(Condition{0, MaskedEQ, 0x7e020000, 0})}, "arg0&0x7e020000 == 0x0"},
+		{"the last value", []Rule{closing(Condition{0, NE, 1<<64 - 1, 0})}, "arg0 != 0xffffffffffffffff"},
+		{"anything", []Rule{closing()}, ""},
+	} {
+		set, err := Read(source(eperm, syscalls.X86_64, test.rules...), Options{Overlap: Strictest})
+		check(t, err)
+		nr, _ := syscalls.X86_64.Number("close")
+		pieces, err := set.Pieces(syscalls.X86_64, nr)
+		check(t, err)
+		var got []string
+		for _, p := range pieces {
+			if p.Action == allow {
+				got = append(got, Region{Conditions: p.Conditions}.When())
+			}
+		}
+		if text := strings.Join(got, "; "); text != test.want {
+			t.Errorf("%s: %q, want %q", test.name, text, test.want)
+		}
+	}
+	few, err := Read(source(eperm, syscalls.X86_64, rule(allow, "close", Condition{0, EQ, 0, 0}), rule(allow, "close", Condition{0, EQ, 1<<64 - 1, 0})), Options{})
+	check(t, err)
+	all, err := Read(source(allow, syscalls.X86_64), Options{})
+	check(t, err)
+	diff, err := Excess(all, few)
+	check(t, err)
+	if len(diff) != 2 || diff[0].When() != "arg0 != 0x0 and arg0 != 0xffffffffffffffff" || diff[0].Example != (Args{1}) {
+		t.Errorf("all but two values: %+v", diff)
+	}
+}
+
 func TestSetsOfOtherArchitecturesDiffer(t *testing.T) {
 	one, err := Read(source(eperm, syscalls.X86_64, rule(allow, "close")), Options{})
 	check(t, err)

@@ -121,6 +121,26 @@ func (s *Set) Strictest(abi syscalls.ABI, nr uint32) (Kind, error) {
 	return strictest, err
 }
 
+// Plain is a set that does the same in its simplest form: without origins, and silent where the fallback is said.
+func (s *Set) Plain() (*Set, error) {
+	space := newSpace()
+	plain := space.each(s.space, func(l leaf) leaf {
+		if l.action == s.fallback.action {
+			return leaf{}
+		}
+		return leaf{action: l.action}
+	})
+	out := newSet(space, leaf{action: s.fallback.action}, s.abis)
+	err := guard("simplify", func() {
+		for _, abi := range s.abis {
+			for nr, r := range s.calls[abi] {
+				out.put(abi, nr, plain.apply(r))
+			}
+		}
+	})
+	return out, err
+}
+
 // Silence is the set with nothing said of a call.
 func (s *Set) Silence(abi syscalls.ABI, nr uint32) *Set {
 	out := *s

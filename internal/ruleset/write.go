@@ -32,7 +32,7 @@ func (s *Set) Rules(style Style) ([]Rule, error) {
 	return rules, nil
 }
 
-// A writer holds what is to be written in its simplest form: no origins, and silent where the fallback is said.
+// A writer holds what is to be written in its simplest form.
 type writer struct {
 	*Set
 	style Style
@@ -40,22 +40,8 @@ type writer struct {
 }
 
 func newWriter(set *Set, style Style) (*writer, error) {
-	space := newSpace()
-	plain := space.each(set.space, func(l leaf) leaf {
-		if l.action == set.fallback.action {
-			return leaf{}
-		}
-		return leaf{action: l.action}
-	})
-	out := newSet(space, leaf{action: set.fallback.action}, set.abis)
-	err := guard("write", func() {
-		for _, abi := range set.abis {
-			for nr, r := range set.calls[abi] {
-				out.put(abi, nr, plain.apply(r))
-			}
-		}
-	})
-	return &writer{Set: out, style: style, wrote: map[[2]ref][]region{}}, err
+	plain, err := set.Plain()
+	return &writer{Set: plain, style: style, wrote: map[[2]ref][]region{}}, err
 }
 
 // written are the regions of one name.
