@@ -52,6 +52,9 @@ type region struct {
 // maxRegions bounds the regions of one call. A filter has 4096 instructions, so more rules than this never fit.
 const maxRegions = 4096
 
+// maxPaths bounds the masks of one argument that are looked at. A range or an exception is up to 64 of them.
+const maxPaths = 16 * maxRegions
+
 // cover writes a diagram as regions, leaving out where it is silent.
 func (s *space) cover(r ref, width int, style Style) ([]region, error) {
 	c := &coverer{space: s, width: width, style: style, done: map[ref][]region{}}
@@ -75,22 +78,19 @@ func (c *coverer) regions(r ref) ([]region, error) {
 	if done, ok := c.done[r]; ok {
 		return done, nil
 	}
-	arg := levelArg(c.nodes[r].level)
+	v := &values{coverer: c, arg: levelArg(c.nodes[r].level), last: ^uint64(0) >> (wordBits - c.width), cubes: map[ref][]cube{}}
+	if err := v.walk(r, cube{}); err != nil {
+		return nil, err
+	}
 	var out []region
-	for _, target := range c.targets(r, arg) {
+	for _, target := range v.targets {
 		rest, err := c.regions(target)
 		if err != nil {
 			return nil, err
 		}
-		if len(rest) == 0 {
-			continue
-		}
-		tests, err := c.values(r, arg, target)
-		if err != nil {
-			return nil, err
-		}
+		tests := v.tests(target)
 		if len(out)+len(tests)*len(rest) > maxRegions {
-			return nil, fmt.Errorf("more than %d rules: %w", maxRegions, ErrTooComplex)
+			return nil, tooManyRules()
 		}
 		for _, test := range tests {
 			for _, r := range rest {
@@ -102,63 +102,63 @@ func (c *coverer) regions(r ref) ([]region, error) {
 	return out, nil
 }
 
-// targets are the diagrams of later arguments that r leads to by the values of arg, in the order of the values.
-func (c *coverer) targets(r ref, arg uint) []ref {
-	var out []ref
-	seen := map[ref]bool{}
-	var walk func(ref)
-	walk = func(r ref) {
-		if seen[r] {
-			return
-		}
-		seen[r] = true
-		n := c.nodes[r]
-		if n.level >= level(arg, 0)+1 {
-			out = append(out, r)
-			return
-		}
-		walk(n.lo)
-		walk(n.hi)
-	}
-	walk(r)
-	return out
-}
+func tooManyRules() error { return fmt.Errorf("more than %d rules: %w", maxRegions, ErrTooComplex) }
 
-// values are the tests of arg, excluding each other, under which r leads to target: never none. Of the conditions of a
-// test all have to hold.
-func (c *coverer) values(r ref, arg uint, target ref) ([][]Condition, error) {
-	last := ^uint64(0) >> (wordBits - c.width)
-	v := &values{coverer: c, arg: arg, target: target, last: last, never: map[ref]bool{}}
-	cubes, err := v.cubes(r)
-	if err != nil {
-		return nil, err
-	}
-	if c.style == Masks || c.style != Words && !c.isLeaf(target) {
-		return v.masked(cubes), nil
-	}
-	spans := v.spans(cubes)
-	if holes, ok := allBut(spans, last); ok && (len(holes) == 1 || c.style == Words) {
-		test := make([]Condition, len(holes))
-		for i, hole := range holes {
-			test[i] = Condition{Arg: arg, Op: NE, Value: hole}
-		}
-		return [][]Condition{test}, nil
-	}
-	if c.style == Short || c.style == Words {
-		if ranges := v.ranges(spans); spans != nil && len(ranges) <= max(len(cubes), c.style.fewWords()) {
-			return ranges, nil
-		}
-	}
-	return v.masked(cubes), nil
-}
-
-// values looks at one argument of a diagram as the set of those values that lead to the target.
+// values looks at one argument of a diagram: which of its values lead to which diagram of later arguments. Silence is left
+// out.
 type values struct {
 	*coverer
-	arg    uint
-	target ref
-	last   uint64 // the greatest value
-	never  map[ref]bool
+	arg     uint
+	last    uint64         // the greatest value
+	targets []ref          // in the order of the values
+	cubes   map[ref][]cube // by target, excluding each other
+	paths   int            // how many cubes there are
+}
+
+// walk finds the targets below r, where cube leads.
+func (v *values) walk(r ref, at cube) error {
+	if r == silent {
+		return nil
+	}
+	n := v.nodes[r]
+	if n.level > level(v.arg, 0) {
+		if v.paths++; v.paths > maxPaths {
+			return tooManyRules()
+		}
+		if len(v.cubes[r]) == 0 {
+			v.targets = append(v.targets, r)
+		}
+		v.cubes[r] = append(v.cubes[r], at)
+		return nil
+	}
+	bit := uint64(1) << levelBit(n.level)
+	if err := v.walk(n.lo, cube{at.mask | bit, at.value}); err != nil {
+		return err
+	}
+	return v.walk(n.hi, cube{at.mask | bit, at.value | bit})
+}
+
+// tests are the values that lead to a target, excluding each other: never none. Of the conditions of a test all have to
+// hold.
+func (v *values) tests(target ref) [][]Condition {
+	cubes := v.cubes[target]
+	if v.style == Masks || v.style != Words && !v.isLeaf(target) {
+		return v.masked(cubes)
+	}
+	spans := v.spans(cubes)
+	if holes, ok := allBut(spans, v.last); ok && (len(holes) == 1 || v.style == Words) {
+		test := make([]Condition, len(holes))
+		for i, hole := range holes {
+			test[i] = Condition{Arg: v.arg, Op: NE, Value: hole}
+		}
+		return [][]Condition{test}
+	}
+	if v.style == Short || v.style == Words {
+		if ranges := v.ranges(spans); spans != nil && len(ranges) <= max(len(cubes), v.style.fewWords()) {
+			return ranges
+		}
+	}
+	return v.masked(cubes)
 }
 
 // A cube is all values that agree with value in the bits of mask.
@@ -166,48 +166,6 @@ type cube struct{ mask, value uint64 }
 
 // A span is all values from first to last.
 type span struct{ first, last uint64 }
-
-// leads reports whether any value leads from r to the target.
-func (v *values) leads(r ref) bool {
-	if r == v.target {
-		return true
-	}
-	n := v.nodes[r]
-	if n.level > level(v.arg, 0) || v.never[r] {
-		return false
-	}
-	if v.leads(n.lo) || v.leads(n.hi) {
-		return true
-	}
-	v.never[r] = true
-	return false
-}
-
-// cubes are the paths from r to the target, which exclude each other.
-func (v *values) cubes(r ref) ([]cube, error) {
-	var out []cube
-	var walk func(r ref, c cube) error
-	walk = func(r ref, c cube) error {
-		if !v.leads(r) {
-			return nil
-		}
-		if r == v.target {
-			if len(out) == maxRegions {
-				return fmt.Errorf("more than %d rules: %w", maxRegions, ErrTooComplex)
-			}
-			out = append(out, c)
-			return nil
-		}
-		n := v.nodes[r]
-		bit := uint64(1) << levelBit(n.level)
-		if err := walk(n.lo, cube{c.mask | bit, c.value}); err != nil {
-			return err
-		}
-		return walk(n.hi, cube{c.mask | bit, c.value | bit})
-	}
-	err := walk(r, cube{})
-	return out, err
-}
 
 func (v *values) masked(cubes []cube) [][]Condition {
 	out := make([][]Condition, len(cubes))
