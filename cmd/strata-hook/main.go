@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	"strata/internal/enforce"
 	"strata/internal/hook"
 	"strata/internal/request"
 	"strata/internal/syslog"
@@ -38,6 +39,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 0
 	}
 	h.Stdin, h.Stdout, h.Log = stdin, stdout, syslog.New("strata-hook")
+	if self, err := os.Executable(); err == nil { // where it fails, a stack that needs the prover is refused
+		h.Prover = enforce.ProverBeside(self)
+	}
 	for _, stage := range hook.Stages() {
 		if stage.Name != name {
 			continue

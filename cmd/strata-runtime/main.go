@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"strata/internal/enforce"
 	"strata/internal/policy"
 	"strata/internal/shim"
 	"strata/internal/syslog"
@@ -23,6 +24,7 @@ func main() {
 	self, err := os.Executable()
 	if err == nil {
 		s.Hook = filepath.Join(filepath.Dir(self), "strata-hook")
+		s.Prover = enforce.ProverBeside(self)
 		err = s.Run(os.Args[0], os.Args[1:])
 	}
 	fmt.Fprintf(os.Stderr, "%s: %v\n", shim.Name, err)

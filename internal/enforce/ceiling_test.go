@@ -26,7 +26,7 @@ func TestSocketsBelowTheDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := Node{State: filepath.Join(dir, "state"), Library: stack.Library{Dirs: []string{dir}}}
+	node := Node{State: filepath.Join(dir, "state"), Prover: prover(t), Library: stack.Library{Dirs: []string{dir}}}
 	decided := &policy.Profile{
 		Layers:  []reference.Reference{{Kind: reference.Named, Name: "web"}},
 		Ceiling: &reference.Reference{Kind: reference.Default},

@@ -1,8 +1,8 @@
 // Package enforce gives a container the profile that was decided for it, or makes sure that it has it.
 //
 // The layers are stacked, what libseccomp compiles of the result is proven, and linux.seccomp of the container's
-// configuration is replaced by it. A proof takes several times as long as all the rest, so what was proven is kept for
-// the next container with the same layers (proven.go).
+// configuration is replaced by it. A proof takes several times as long as all the rest, so another program makes it
+// (prover.go), and what was proven is kept for the next container with the same layers (proven.go).
 //
 // The package knows decisions and configurations. It must never know who asked, or at which stage of which engine it is
 // called.
@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"strata/internal/bundle"
-	"strata/internal/filter"
 	"strata/internal/policy"
 	"strata/internal/profile"
 	"strata/internal/reference"
@@ -35,13 +34,15 @@ const DefaultState = "/run/strata"
 type Node struct {
 	// State is the directory of what lives as long as the machine runs.
 	State string
+	// Prover makes and proves what was not proven before.
+	Prover Prover
 	// Library finds profiles.
 	Library stack.Library
 }
 
 // On is a node with a state directory and a policy. Trusted says that profiles may name their bases by path.
-func On(state string, p *policy.Policy, trusted bool) Node {
-	return Node{state, stack.Library{Dirs: p.Profiles.Dirs, SeccompRoot: p.Profiles.SeccompRoot, Trusted: trusted}}
+func On(state string, prover Prover, p *policy.Policy, trusted bool) Node {
+	return Node{state, prover, stack.Library{Dirs: p.Profiles.Dirs, SeccompRoot: p.Profiles.SeccompRoot, Trusted: trusted}}
 }
 
 // Enforced is what a container runs under.
@@ -149,14 +150,23 @@ func (n Node) stack(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
 	if err != nil {
 		return nil, err
 	}
-	if enforced := n.recall(keyOf(plan)); enforced != nil {
-		return enforced, nil
-	}
-	enforced, err := prove(plan, warnings)
+	prover, err := n.Prover.identity()
 	if err != nil {
 		return nil, err
 	}
-	keys := []string{keyOf(plan)}
+	if enforced := n.recall(keyOf(plan, prover)); enforced != nil {
+		return enforced, nil
+	}
+	enforced, err := n.Prover.stack(plan)
+	if err != nil {
+		return nil, err
+	}
+	var notes []string
+	for _, w := range warnings {
+		notes = append(notes, w.String())
+	}
+	enforced.Notes = append(notes, enforced.Notes...)
+	keys := []string{keyOf(plan, prover)}
 	if p.Tighten { // what is restricted already is not changed: that is what Verify asks
 		if c, err = c.WithSeccomp(enforced.Profile); err != nil {
 			return nil, err
@@ -164,7 +174,7 @@ func (n Node) stack(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
 		if plan, _, err = n.plan(c, p); err != nil {
 			return nil, err
 		}
-		keys = append(keys, keyOf(plan))
+		keys = append(keys, keyOf(plan, prover))
 	}
 	for _, key := range keys {
 		if err := n.remember(key, enforced); err != nil {
@@ -222,49 +232,6 @@ func (n Node) load(layers []reference.Reference) ([][]*profile.Profile, profile.
 		all = append(all, warnings...)
 	}
 	return chains, all, nil
-}
-
-// prove makes the stack, with the filter proven that libseccomp compiles of it.
-func prove(plan stack.Plan, warnings profile.Warnings) (*Enforced, error) {
-	s, err := plan.Build()
-	if err != nil {
-		return nil, err
-	}
-	e := &Enforced{Layers: s.Layers, Ceilings: s.Ceilings}
-	for _, w := range append(warnings, s.Warnings...) {
-		e.Notes = append(e.Notes, w.String())
-	}
-	if s.Unconfined {
-		return e, nil
-	}
-	var changes []ruleset.Change
-	if s.Set, changes, err = ruleset.Writable(s.Set); err != nil {
-		return nil, fmt.Errorf("profile %v: %w", e, err)
-	}
-	for _, change := range changes {
-		e.Notes = append(e.Notes, change.String())
-	}
-	proof, err := filter.Proven(s.Set, filter.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("profile %v: %w", e, err)
-	}
-	for _, unknown := range proof.Unknown {
-		e.Notes = append(e.Notes, fmt.Sprintf("%v: libseccomp does not know it, the default action holds", unknown))
-	}
-	e.Instructions = len(proof.Program)
-	document, lost, err := s.Document(proof.Rules).Write(profile.OCI)
-	if err != nil {
-		return nil, fmt.Errorf("profile %v: %w", e, err)
-	}
-	for _, w := range lost {
-		e.Notes = append(e.Notes, w.String())
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, document); err != nil {
-		return nil, fmt.Errorf("profile %v: %w", e, err)
-	}
-	e.Profile = compact.Bytes()
-	return e, nil
 }
 
 // given is how messages call the profile that the engine gave to a container.

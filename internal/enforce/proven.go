@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"strata/internal/filter"
 	"strata/internal/profile"
 	"strata/internal/safefile"
 	"strata/internal/stack"
@@ -25,11 +24,11 @@ const (
 
 // keyOf names all that a result depends on: every word of the layers, the machine, and the programs that make and prove
 // it. A plan with the same key has the same result.
-func keyOf(plan stack.Plan) string {
+func keyOf(plan stack.Plan, prover string) string {
 	all, err := json.Marshal(struct {
-		Strata, Libseccomp string
-		Plan               stack.Plan
-	}{version.String(), filter.Version(), plan})
+		Strata, Prover string
+		Plan           stack.Plan
+	}{version.String(), prover, plan})
 	if err != nil {
 		panic(fmt.Sprintf("a plan is plain data: %v", err))
 	}
@@ -48,12 +47,24 @@ func (n Node) recall(key string) *Enforced {
 	if err != nil {
 		return nil
 	}
-	e := new(Enforced)
-	if json.Unmarshal(data, e) != nil || len(e.Layers) == 0 {
+	e, err := parseEnforced(data)
+	if err != nil {
 		return nil
 	}
 	e.Notes = nil
 	return e
+}
+
+// parseEnforced reads what was proven.
+func parseEnforced(data []byte) (*Enforced, error) {
+	e := new(Enforced)
+	if err := json.Unmarshal(data, e); err != nil {
+		return nil, err
+	}
+	if len(e.Layers) == 0 {
+		return nil, errors.New("it says no layers")
+	}
+	return e, nil
 }
 
 // remember keeps a result.

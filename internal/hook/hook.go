@@ -17,6 +17,7 @@ import (
 
 	"strata/internal/bundle"
 	"strata/internal/decide"
+	"strata/internal/enforce"
 	"strata/internal/policy"
 	"strata/internal/recorder"
 	"strata/internal/recording"
@@ -29,6 +30,8 @@ type Hook struct {
 	Trust request.Trust
 	// State, Recordings and Policy are the directories of running recordings, of finished ones and of the policy.
 	State, Recordings, Policy string
+	// Prover proves stacks.
+	Prover enforce.Prover
 	// Stdin is the engine's, and Stdout goes back to it.
 	Stdin  io.Reader
 	Stdout io.Writer

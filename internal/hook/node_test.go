@@ -14,6 +14,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"strata/internal/enforce"
+	"strata/internal/prove/provetest"
 	"strata/internal/recorder"
 	"strata/internal/request"
 	"strata/internal/syscalls"
@@ -62,12 +64,13 @@ type node struct {
 	dir     string
 	tracker *tracker
 	trust   request.Trust
+	prover  enforce.Prover
 	log     bytes.Buffer
 }
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	n := &node{t: t, dir: t.TempDir(), tracker: &tracker{recordings: map[uint64]recorder.Options{}}, trust: request.Trusted}
+	n := &node{t: t, dir: t.TempDir(), tracker: &tracker{recordings: map[uint64]recorder.Options{}}, trust: request.Trusted, prover: provetest.Prover(t)}
 	n.bundle(`{"linux":{"seccomp":{"defaultAction":"SCMP_ACT_ERRNO"}}}`)
 	return n
 }
@@ -90,7 +93,7 @@ func (n *node) run(stage func(*Hook) error, stdin string) (stdout string, err er
 	log.SetOutput(&n.log)
 	in := strings.NewReader(stdin)
 	h := &Hook{
-		Trust: n.trust, State: n.path("state"), Recordings: n.path("recordings"), Policy: n.path("policy"),
+		Trust: n.trust, State: n.path("state"), Recordings: n.path("recordings"), Policy: n.path("policy"), Prover: n.prover,
 		Stdin: in, Stdout: &out, Log: log, tracker: n.tracker,
 	}
 	err = stage(h)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"strata/internal/prove/provetest"
 	"strata/internal/recording"
 )
 
@@ -54,8 +55,9 @@ func TestRuntime(t *testing.T) {
 	}
 }
 
-// TestMain is also the entry of processes that wait for their standard input to end.
+// TestMain is also the entry of strata-prove, and of processes that wait for their standard input to end.
 func TestMain(m *testing.M) {
+	provetest.Serve()
 	if os.Getenv("STRATA_TEST_SLEEP") == "" {
 		os.Exit(m.Run())
 	}

@@ -10,7 +10,7 @@ import (
 
 // node is where the profiles of a decision come from.
 func (h *Hook) node(v *decide.Verdict) enforce.Node {
-	return enforce.On(h.State, v.Policy, h.Trust == request.Trusted)
+	return enforce.On(h.State, h.Prover, v.Policy, h.Trust == request.Trusted)
 }
 
 // verify makes sure that a container has the profile that was decided for it, and writes down that it has. An engine

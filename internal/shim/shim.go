@@ -20,6 +20,8 @@ type Shim struct {
 	State, Policy string
 	// Hook is the path of strata-hook, which records.
 	Hook string
+	// Prover proves stacks.
+	Prover enforce.Prover
 	// Log is for the node's administrator. What stops a container is returned as an error as well.
 	Log *logrus.Logger
 }
@@ -65,7 +67,7 @@ func (s *Shim) prepare(call Call) error {
 	}
 	edited, enforced := config, (*enforce.Enforced)(nil)
 	if verdict.Profile != nil {
-		if edited, enforced, err = enforce.On(s.State, verdict.Policy, false).Apply(config, verdict.Profile); err != nil {
+		if edited, enforced, err = enforce.On(s.State, s.Prover, verdict.Policy, false).Apply(config, verdict.Profile); err != nil {
 			return verdict.Blame(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus/hooks/test"
 
 	"strata/internal/bundle"
+	"strata/internal/prove/provetest"
 )
 
 // newShim is a shim on a node of its own with a policy, and the bundle of a container.
@@ -27,7 +28,7 @@ func newShim(t *testing.T, policy, config string) (s *Shim, call Call) {
 		must(t, os.WriteFile(path, []byte(text), 0o644))
 	}
 	log, _ := test.NewNullLogger()
-	s = &Shim{State: filepath.Join(dir, "state"), Policy: filepath.Join(dir, "policy"), Hook: filepath.Join(dir, "strata-hook"), Log: log}
+	s = &Shim{State: filepath.Join(dir, "state"), Policy: filepath.Join(dir, "policy"), Hook: filepath.Join(dir, "strata-hook"), Prover: provetest.Prover(t), Log: log}
 	return s, Call{Command: create, ID: "c1", Bundle: filepath.Join(dir, "bundle")}
 }
 

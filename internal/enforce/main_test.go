@@ -1,0 +1,13 @@
+package enforce_test
+
+import (
+	"os"
+	"testing"
+
+	"strata/internal/prove/provetest"
+)
+
+func TestMain(m *testing.M) {
+	provetest.Serve()
+	os.Exit(m.Run())
+}
