@@ -117,6 +117,7 @@ func (b *Builder) ifThenElse(test, yes, no ref) ref {
 	if r, ok := b.done[key]; ok {
 		return r
 	}
+	s.step()
 	l := min(s.nodes[test].level, s.nodes[yes].level, s.nodes[no].level)
 	split := func(r ref) (ref, ref) {
 		if n := s.nodes[r]; n.level == l {

@@ -52,7 +52,7 @@ type region struct {
 // maxRegions bounds the regions of one call. A filter has 4096 instructions, so more rules than this never fit.
 const maxRegions = 4096
 
-// maxPaths bounds the masks of one argument that are looked at. A range or an exception is up to 64 of them.
+// maxPaths bounds the masks of one call that are looked at. A range or an exception is up to 64 of them.
 const maxPaths = 16 * maxRegions
 
 // cover writes a diagram as regions, leaving out where it is silent.
@@ -65,6 +65,7 @@ type coverer struct {
 	*space
 	width int
 	style Style
+	paths int // so far
 	done  map[ref][]region
 }
 
@@ -112,7 +113,6 @@ type values struct {
 	last    uint64         // the greatest value
 	targets []ref          // in the order of the values
 	cubes   map[ref][]cube // by target, excluding each other
-	paths   int            // how many cubes there are
 }
 
 // walk finds the targets below r, where cube leads.

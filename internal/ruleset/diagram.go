@@ -13,6 +13,7 @@ import "fmt"
 type space struct {
 	nodes  []node
 	unique map[node]ref
+	steps  int    // of operations, so far
 	leaves []leaf // the value of node i is leaves[nodes[i].lo] where the node is a leaf
 	values map[leaf]ref
 }
@@ -41,13 +42,23 @@ type leaf struct {
 
 func (l leaf) said() bool { return l.action.Kind != 0 }
 
-// maxNodes bounds a space. The default profiles of the engines need about two thousand nodes; a set that needs
-// more than this is made to exhaust memory.
-const maxNodes = 1 << 20
+// maxNodes bounds a space, and maxSteps the work in it: two diagrams can take long to find that they have nothing in
+// common. The default profiles of the engines need about two thousand nodes; a set that needs more than this is made
+// to exhaust memory or time.
+const (
+	maxNodes = 1 << 18
+	maxSteps = 1 << 20
+)
 
-// tooComplex is thrown by space.node at the limit and turned into an error by guard. It is the one place of the
-// package where a panic is used, because every step of every operation makes nodes.
+// tooComplex is thrown by space at its limits and turned into an error by guard. It is the one place of the package
+// where a panic is used, because every step of every operation makes nodes.
 type tooComplex struct{}
+
+func (s *space) step() {
+	if s.steps++; s.steps > maxSteps {
+		panic(tooComplex{})
+	}
+}
 
 // guard runs an operation that makes nodes and returns an error if it runs into the limit.
 func guard(name string, f func()) (err error) {
@@ -190,6 +201,7 @@ func (b *both) apply(x, y ref) ref {
 	if ny.level > nx.level {
 		ly, hy = y, y
 	}
+	b.step()
 	l := min(nx.level, ny.level)
 	r := b.node(l, b.apply(lx, ly), b.apply(hx, hy))
 	b.done[key] = r
