@@ -27,8 +27,22 @@ func main() {
 	output := flag.String("json", "", "also write the figures to this file")
 	binary := flag.String("hook", "bin/strata-hook", "the hook to measure")
 	shim := flag.String("shim", "bin/strata-runtime", "the runtime shim to measure")
+	only := flag.String("only", "", "measure this part alone: hooks, enforcing, stacking, calls or peer")
 	flag.Parse()
-	if err := run(*rounds, *output, *binary, *shim); err != nil {
+	parts := []part{
+		{"hooks", func() ([]Figure, error) { return measureHooks(*rounds, *binary) }},
+		{"enforcing", func() ([]Figure, error) { return measureEnforcement(*rounds, *binary, *shim) }},
+		{"stacking", func() ([]Figure, error) { return measureStacking(*rounds) }},
+		{"calls", func() ([]Figure, error) { return measureCalls(*rounds) }},
+		{"peer", func() ([]Figure, error) { return measurePeer(*rounds) }},
+	}
+	if *only != "" {
+		parts = slices.DeleteFunc(parts, func(p part) bool { return p.name != *only })
+	}
+	if len(parts) == 0 {
+		log.Fatalf("bench: no part %q: say hooks, enforcing, stacking, calls or peer", *only)
+	}
+	if err := run(parts, *rounds, *output); err != nil {
 		log.Fatalf("bench: %v", err)
 	}
 }
@@ -51,18 +65,17 @@ func figure(name, unit string, bar float64, samples []float64) Figure {
 		Median: samples[len(samples)/2], Lowest: samples[0], Most: samples[len(samples)-1]}
 }
 
-func run(rounds int, output, binary, shim string) error {
+type part struct {
+	name    string
+	measure func() ([]Figure, error)
+}
+
+func run(parts []part, rounds int, output string) error {
 	var figures []Figure
-	for _, measure := range []func() ([]Figure, error){
-		func() ([]Figure, error) { return measureHooks(rounds, binary) },
-		func() ([]Figure, error) { return measureEnforcement(rounds, binary, shim) },
-		func() ([]Figure, error) { return measureStacking(rounds) },
-		func() ([]Figure, error) { return measureCalls(rounds) },
-		func() ([]Figure, error) { return measurePeer(rounds) },
-	} {
-		more, err := measure()
+	for _, p := range parts {
+		more, err := p.measure()
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		figures = append(figures, more...)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,10 +29,10 @@ type pair struct {
 }
 
 // pairs are what a Go server was recorded to need below the engines' default, and the worst that was found: rules that
-// meet in every combination of two arguments, as many as libseccomp is given.
+// meet in every combination of three arguments, nearly as many as libseccomp is given.
 var pairs = []pair{
 	{"a recorded child below the default", []string{"base/runc", "app/go-http"}, "runtime/default", 5},
-	{"the worst pair", []string{"worst/stacks"}, "worst/flags", 0},
+	{"the worst pair", []string{"worst/second"}, "worst/first", 0},
 }
 
 // needed are the calls that the measured program makes besides, which is one of Go's.
@@ -39,18 +40,34 @@ const needed = `"brk", "clock_gettime", "clone3", "close", "epoll_create1", "epo
 	"getpid", "gettid", "madvise", "mmap", "mprotect", "munmap", "nanosleep", "prctl", "read", "rt_sigaction", "rt_sigprocmask",
 	"rseq", "rt_sigreturn", "sched_getaffinity", "sched_yield", "seccomp", "set_robust_list", "sigaltstack", "tgkill", "write"`
 
-// worstPair writes profiles that allow clone with some flags, and with some addresses of the stack.
+// worstPair writes profiles of which one looks at the first and third argument of clone, the other at the second, on
+// all ABIs of this machine.
 func worstPair(directory string) error {
 	if err := os.Mkdir(filepath.Join(directory, "worst"), 0o755); err != nil {
 		return err
 	}
-	for argument, name := range []string{"flags", "stacks"} {
-		rules := []string{`{"names": [` + needed + `], "action": "SCMP_ACT_ALLOW"}`}
-		for i := range 16 {
-			rules = append(rules, fmt.Sprintf(`{"names": ["clone"], "action": "SCMP_ACT_ALLOW",
-				"args": [{"index": %d, "value": %d, "op": "SCMP_CMP_EQ"}]}`, argument, 5*i+1))
+	const values = 6
+	equal := func(argument, n int) string {
+		return fmt.Sprintf(`{"index": %d, "value": %d, "op": "SCMP_CMP_EQ"}`, argument, 5*n+1)
+	}
+	var first, second []string
+	for i := range values {
+		for j := range values {
+			first = append(first, equal(0, i)+","+equal(2, j))
 		}
-		text := `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [` + strings.Join(rules, ",") + "]}"
+		second = append(second, equal(1, i))
+	}
+	var arches []string
+	for _, abi := range append(syscalls.Host().Beside(), syscalls.Host()) {
+		arches = append(arches, strconv.Quote(abi.Arch()))
+	}
+	for name, conditions := range map[string][]string{"first": first, "second": second} {
+		rules := []string{`{"names": [` + needed + `], "action": "SCMP_ACT_ALLOW"}`}
+		for _, c := range conditions {
+			rules = append(rules, `{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [`+c+`]}`)
+		}
+		text := fmt.Sprintf(`{"defaultAction": "SCMP_ACT_ERRNO", "architectures": [%s], "syscalls": [%s]}`,
+			strings.Join(arches, ","), strings.Join(rules, ","))
 		if err := os.WriteFile(filepath.Join(directory, "worst", name+".json"), []byte(text), 0o644); err != nil {
 			return err
 		}
