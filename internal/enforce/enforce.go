@@ -146,16 +146,16 @@ func (n Node) stack(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
 	if err := refuseOverrides(c); err != nil {
 		return nil, err
 	}
-	plan, warnings, err := n.plan(c, p)
-	if err != nil {
-		return nil, err
-	}
 	prover, err := n.Prover.identity()
 	if err != nil {
 		return nil, err
 	}
-	if enforced := n.recall(keyOf(plan, prover)); enforced != nil {
+	if enforced := n.recall(keyOf(c, p, prover), p); enforced != nil {
 		return enforced, nil
+	}
+	plan, documents, warnings, err := n.plan(c, p)
+	if err != nil {
+		return nil, err
 	}
 	enforced, err := n.Prover.stack(plan)
 	if err != nil {
@@ -166,36 +166,29 @@ func (n Node) stack(c *bundle.Config, p *policy.Profile) (*Enforced, error) {
 		notes = append(notes, w.String())
 	}
 	enforced.Notes = append(notes, enforced.Notes...)
-	keys := []string{keyOf(plan, prover)}
+	keys := []string{keyOf(c, p, prover)}
 	if p.Tighten { // what is restricted already is not changed: that is what Verify asks
 		if c, err = c.WithSeccomp(enforced.Profile); err != nil {
 			return nil, err
 		}
-		if plan, _, err = n.plan(c, p); err != nil {
-			return nil, err
-		}
-		keys = append(keys, keyOf(plan, prover))
+		keys = append(keys, keyOf(c, p, prover))
 	}
 	for _, key := range keys {
-		if err := n.remember(key, enforced); err != nil {
+		if err := n.remember(key, proven{documents, enforced}); err != nil {
 			enforced.Notes = append(enforced.Notes, fmt.Sprintf("the proof is not kept for the next container: %v", err))
 		}
 	}
 	return enforced, nil
 }
 
-func (n Node) plan(c *bundle.Config, p *policy.Profile) (stack.Plan, profile.Warnings, error) {
-	plan := stack.Plan{Machine: machine(c), Log: p.Log}
-	layers, warnings, err := n.load(p.Layers)
-	if err != nil {
-		return plan, nil, err
-	}
-	plan.Layers = layers
+// plan reads what is to be stacked. The documents are those of the layers and of the ceiling.
+func (n Node) plan(c *bundle.Config, p *policy.Profile) (plan stack.Plan, documents [][]document, warnings profile.Warnings, err error) {
+	plan = stack.Plan{Machine: machine(c), Log: p.Log}
 	if p.Tighten {
 		// Both restrict each other, so what the engine gave may as well be the ceiling: its denials are never logged only.
 		given, err := engines(c)
 		if err != nil {
-			return plan, nil, err
+			return plan, nil, nil, err
 		}
 		if given != nil {
 			plan.Ceilings = append(plan.Ceilings, []*profile.Profile{given})
@@ -204,34 +197,44 @@ func (n Node) plan(c *bundle.Config, p *policy.Profile) (stack.Plan, profile.War
 			plan.Overlap = ruleset.Strictest
 		}
 	}
-	if p.Ceiling != nil {
-		ceiling, more, err := n.load([]reference.Reference{*p.Ceiling})
-		if err != nil {
-			return plan, nil, fmt.Errorf("ceiling: %w", err)
+	for i, r := range references(p) {
+		library := n.library(r)
+		var read []document
+		chain, more, err := profile.Load(r.String(), func(name string) ([]byte, error) {
+			data, err := library.Document(name)
+			read = append(read, newDocument(name, data))
+			return data, err
+		})
+		isLayer := i < len(p.Layers)
+		switch {
+		case err != nil && isLayer:
+			return plan, nil, nil, err
+		case err != nil:
+			return plan, nil, nil, fmt.Errorf("ceiling: %w", err)
+		case isLayer:
+			plan.Layers = append(plan.Layers, chain)
+		default:
+			plan.Ceilings = append(plan.Ceilings, chain)
 		}
-		plan.Ceilings = append(plan.Ceilings, ceiling...)
-		warnings = append(warnings, more...)
+		documents, warnings = append(documents, read), append(warnings, more...)
 	}
-	return plan, warnings, nil
+	return plan, documents, warnings, nil
 }
 
-// load loads layers. Paths are only the policy's or of somebody trusted; what such a file names is as good.
-func (n Node) load(layers []reference.Reference) ([][]*profile.Profile, profile.Warnings, error) {
-	var (
-		chains [][]*profile.Profile
-		all    profile.Warnings
-	)
-	for _, layer := range layers {
-		library := n.Library
-		library.Trusted = library.Trusted || layer.Kind == reference.Path
-		chain, warnings, err := library.Load(layer)
-		if err != nil {
-			return nil, nil, err
-		}
-		chains = append(chains, chain)
-		all = append(all, warnings...)
+// references are the layers, base first, and then the ceiling if there is one.
+func references(p *policy.Profile) []reference.Reference {
+	if p.Ceiling == nil {
+		return p.Layers
 	}
-	return chains, all, nil
+	return append(slices.Clone(p.Layers), *p.Ceiling)
+}
+
+// library is where a profile and its bases are looked for. Paths are only the policy's or of somebody trusted; what such
+// a file names is as good.
+func (n Node) library(r reference.Reference) stack.Library {
+	library := n.Library
+	library.Trusted = library.Trusted || r.Kind == reference.Path
+	return library
 }
 
 // given is how messages call the profile that the engine gave to a container.

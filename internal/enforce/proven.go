@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"strata/internal/bundle"
+	"strata/internal/policy"
 	"strata/internal/profile"
+	"strata/internal/reference"
 	"strata/internal/safefile"
-	"strata/internal/stack"
 	"strata/internal/version"
 )
 
@@ -22,22 +24,47 @@ const (
 	maxEntry = 2 * profile.MaxSize
 )
 
-// keyOf names all that a result depends on: every word of the layers, the machine, and the programs that make and prove
-// it. A plan with the same key has the same result.
-func keyOf(plan stack.Plan, prover string) string {
-	all, err := json.Marshal(struct {
+// proven is a result that is kept, with what was read for it.
+type proven struct {
+	// Documents are those of each layer and of the ceiling, in the order in which they name each other.
+	Documents [][]document `json:"documents"`
+	*Enforced
+}
+
+// A document is a profile that was found by a name.
+type document struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+func newDocument(name string, data []byte) document {
+	sum := sha256.Sum256(data)
+	return document{name, hex.EncodeToString(sum[:])}
+}
+
+// keyOf names what a result depends on but for the documents: what is asked for, the machine, and the programs that make
+// and prove it.
+func keyOf(c *bundle.Config, p *policy.Profile, prover string) string {
+	of := struct {
 		Strata, Prover string
-		Plan           stack.Plan
-	}{version.String(), prover, plan})
+		Machine        profile.Machine
+		Asked          *policy.Profile
+		Given          json.RawMessage // by the engine
+	}{version.String(), prover, machine(c), p, nil}
+	if p.Tighten {
+		of.Given = c.Seccomp
+	}
+	all, err := json.Marshal(of)
 	if err != nil {
-		panic(fmt.Sprintf("a plan is plain data: %v", err))
+		panic(fmt.Sprintf("a decision is plain data: %v", err))
 	}
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:])
 }
 
-// recall finds a result that was proven before. A file that can not be read is as good as none: it is made again.
-func (n Node) recall(key string) *Enforced {
+// recall finds a result that was proven before, if the documents are what they were. A file that can not be read is as
+// good as none: it is made again.
+func (n Node) recall(key string, p *policy.Profile) *Enforced {
 	root, err := safefile.OpenRoot(n.State)
 	if err != nil {
 		return nil
@@ -47,29 +74,43 @@ func (n Node) recall(key string) *Enforced {
 	if err != nil {
 		return nil
 	}
-	e, err := parseEnforced(data)
-	if err != nil {
+	var kept proven
+	if json.Unmarshal(data, &kept) != nil || kept.check() != nil || !n.unchanged(kept.Documents, references(p)) {
 		return nil
 	}
-	e.Notes = nil
-	return e
+	kept.Notes = nil
+	return kept.Enforced
 }
 
-// parseEnforced reads what was proven.
-func parseEnforced(data []byte) (*Enforced, error) {
-	e := new(Enforced)
-	if err := json.Unmarshal(data, e); err != nil {
-		return nil, err
+// unchanged says whether the references lead to the same documents as before. Each document names the next, so as long as
+// they are the same, so are the names.
+func (n Node) unchanged(documents [][]document, references []reference.Reference) bool {
+	if len(documents) != len(references) {
+		return false
 	}
-	if len(e.Layers) == 0 {
-		return nil, errors.New("it says no layers")
+	for i, r := range references {
+		library := n.library(r)
+		for _, before := range documents[i] {
+			data, err := library.Document(before.Name)
+			if err != nil || newDocument(before.Name, data) != before {
+				return false
+			}
+		}
 	}
-	return e, nil
+	return true
+}
+
+// check refuses what no prover says.
+func (e *Enforced) check() error {
+	if e == nil || len(e.Layers) == 0 {
+		return errors.New("it says no layers")
+	}
+	return nil
 }
 
 // remember keeps a result.
-func (n Node) remember(key string, e *Enforced) error {
-	data, err := json.Marshal(e)
+func (n Node) remember(key string, p proven) error {
+	data, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,8 +50,8 @@ func (p Prover) stack(plan stack.Plan) (*Enforced, error) {
 		}
 		return nil, fmt.Errorf("%s: %w: %.400s", p, err, complaint.Bytes())
 	}
-	e, err := parseEnforced(answer.Bytes())
-	if err != nil {
+	e := new(Enforced)
+	if err := cmp.Or(json.Unmarshal(answer.Bytes(), e), e.check()); err != nil {
 		return nil, fmt.Errorf("%s: its answer: %w", p, err)
 	}
 	return e, nil
