@@ -119,7 +119,7 @@ func (n *Node) Track(pid int, o Options, save func(Handle) error) error {
 		return err
 	}
 	directory := filepath.Join(pins, layout())
-	s, err := openSet(directory)
+	s, err := openSet(directory, mapsOfEachSet...)
 	if err == nil && !s.complete() {
 		s.close()
 		err = ErrGone
@@ -186,7 +186,7 @@ func (s *set) track(init *initProcess, o Options, save func(Handle) error) (Hand
 
 // Harvest reads a recording. ErrGone if it is not in the kernel any more.
 func (n *Node) Harvest(h Handle) (*Result, error) {
-	s, err := n.setOf(h)
+	s, err := n.setOf(h, "recordings")
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func (n *Node) LetGo(h Handle) error {
 		return err
 	}
 	defer unlock()
-	s, err := n.setOf(h)
+	s, err := n.setOf(h, "recordings", "namespaces")
 	if errors.Is(err, ErrGone) {
 		return nil
 	}
@@ -317,7 +317,7 @@ func (n *Node) Sweep() error {
 }
 
 func sweepSet(directory string) error {
-	s, err := openSet(directory)
+	s, err := openSet(directory, "recordings")
 	if errors.Is(err, ErrGone) {
 		return removeSet(directory)
 	}
@@ -328,8 +328,8 @@ func sweepSet(directory string) error {
 	return s.tidy()
 }
 
-// setOf opens the set of a handle, which comes from a file that only root can write, but not from this program.
-func (n *Node) setOf(h Handle) (*set, error) {
+// setOf opens maps of a handle's set, which comes from a file that only root can write, but not from this program.
+func (n *Node) setOf(h Handle, maps ...string) (*set, error) {
 	name := filepath.Base(h.Set)
 	for _, pins := range pinDirectories(n.state) {
 		if filepath.Join(pins, name) != h.Set {
@@ -338,7 +338,7 @@ func (n *Node) setOf(h Handle) (*set, error) {
 		if !strings.HasPrefix(name, layoutVersion+"-") {
 			return nil, fmt.Errorf("recording of another version of Strata (%s): end it with that version's strata-hook gc", name)
 		}
-		return openSet(h.Set)
+		return openSet(h.Set, maps...)
 	}
 	return nil, ErrGone
 }

@@ -298,7 +298,7 @@ func TestInterruptedSets(t *testing.T) {
 			node := ownBPFFS(t)
 			c := startContainer(t, "filtered")
 			handle := track(t, node, c.Process.Pid, Options{})
-			s, err := openSet(handle.Set)
+			s, err := openSet(handle.Set, "recordings")
 			if err != nil {
 				t.Fatal(err)
 			}

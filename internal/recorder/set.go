@@ -40,10 +40,10 @@ func (s *set) close() {
 	}
 }
 
-// openSet opens the pinned maps of a set; ErrGone if one is not there.
-func openSet(directory string) (*set, error) {
+// openSet opens pinned maps of a set, those that are needed; ErrGone if one is not there.
+func openSet(directory string, maps ...string) (*set, error) {
 	s := &set{directory: directory, maps: map[string]*ebpf.Map{}}
-	for _, name := range mapsOfEachSet {
+	for _, name := range maps {
 		m, err := ebpf.LoadPinnedMap(s.path(name), nil)
 		if err != nil {
 			s.close()
