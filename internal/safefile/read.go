@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -49,17 +48,6 @@ func ReadPath(path string, limit int64, options ...Option) ([]byte, error) {
 	}
 	defer found.Close()
 	return read(found, limit, options)
-}
-
-// ReplacePath is Replace for a path that a trusted person said, in a directory
-// that exists.
-func ReplacePath(path string, data []byte, mode fs.FileMode) error {
-	root, err := OpenRoot(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return root.Replace(filepath.Base(path), data, mode)
 }
 
 // read reads what an O_PATH descriptor stands for.

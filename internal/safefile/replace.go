@@ -20,7 +20,7 @@ const tempPrefix = ".strata-tmp-"
 
 // Replace makes name hold data, whole or not at all, also over a crash of the
 // machine: a reader sees the old file or the new one. A link of that name is
-// replaced, not followed. The file gets exactly the permissions of mode;
+// replaced, not followed; a device is left alone, with an error. The file gets exactly the permissions of mode;
 // parents that are missing below the root are made, and may be entered by those
 // who may read the file. When it fails the old file is as it was.
 func (r *Root) Replace(name string, data []byte, mode fs.FileMode) error {
@@ -28,6 +28,40 @@ func (r *Root) Replace(name string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	return r.replace([]File{{name, data}}, func(f *os.File) error { return f.Chmod(mode.Perm()) })
+}
+
+// ReplacePath is Replace for a path that a trusted person said, in a directory that
+// exists. What is no file, such as /dev/stdout or a pipe, is written to.
+func ReplacePath(path string, data []byte, mode fs.FileMode) error {
+	if strings.HasSuffix(path, "/") {
+		return &fs.PathError{Op: "replace", Path: path, Err: unix.EISDIR}
+	}
+	if stream(path) {
+		f, err := os.OpenFile(path, unix.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		return errors.Join(err, f.Close())
+	}
+	root, err := OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return root.Replace(filepath.Base(path), data, mode)
+}
+
+// stream reports whether a path leads to something that a file must not take the place of: a device, a FIFO, or one of
+// the links by which the kernel shows open files.
+func stream(path string) bool {
+	to, err := os.Stat(path)
+	if err != nil || to.IsDir() {
+		return false
+	}
+	at, err := os.Lstat(path)
+	shown := err == nil && at.Mode()&fs.ModeSymlink != 0 && (strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/"))
+	return shown || !to.Mode().IsRegular()
 }
 
 // A File is one that is to be written.
@@ -119,6 +153,9 @@ func (r *Root) stage(file File, dress func(*os.File) error) (*staged, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := replaceable(dir, base); err != nil {
+		return nil, r.replaceError(file.Name, errors.Join(err, dir.Close()))
+	}
 	temp, err := createTemp(dir)
 	if err != nil {
 		return nil, r.replaceError(file.Name, errors.Join(err, dir.Close()))
@@ -130,6 +167,20 @@ func (r *Root) stage(file File, dress func(*os.File) error) (*staged, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// replaceable reports a device, which a file would break for everybody.
+func replaceable(dir *os.File, base string) error {
+	var st unix.Stat_t
+	if err := unix.Fstatat(int(dir.Fd()), base, &st, unix.AT_SYMLINK_NOFOLLOW); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if kind := st.Mode & unix.S_IFMT; kind == unix.S_IFCHR || kind == unix.S_IFBLK {
+		return fmt.Errorf("%w but %s", ErrNotRegular, kinds[kind])
+	}
+	return nil
 }
 
 func (s *staged) rename() error {

@@ -132,6 +132,49 @@ func TestReplacePath(t *testing.T) {
 	if err := ReplacePath(filepath.Join(dir, "missing/out.json"), nil, 0o644); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without its directory: %v", err)
 	}
+	must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o755))
+	if err := ReplacePath(filepath.Join(dir, "sub")+"/", nil, 0o644); !errors.Is(err, unix.EISDIR) {
+		t.Errorf("with a slash at the end: %v", err)
+	}
+}
+
+// What is no file is written to where a person says its path, and no file takes a device's place.
+func TestWhatIsNoFileStays(t *testing.T) {
+	_, dir := open(t)
+	fifo := filepath.Join(dir, "fifo")
+	must(t, unix.Mkfifo(fifo, 0o600))
+	devices, err := os.Open("/dev")
+	must(t, err)
+	defer devices.Close()
+	if err := replaceable(devices, "full"); !errors.Is(err, ErrNotRegular) {
+		t.Errorf("a device: %v", err)
+	}
+	reader, err := os.OpenFile(fifo, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	defer reader.Close()
+	must(t, ReplacePath(fifo, []byte("{}"), 0o644))
+	got := make([]byte, 10)
+	if n, err := reader.Read(got); err != nil || string(got[:n]) != "{}" {
+		t.Errorf("from the FIFO came %q, %v", got[:n], err)
+	}
+	link := filepath.Join(dir, "link")
+	must(t, os.Symlink("/dev/full", link))
+	if err := ReplacePath(link, []byte("{}"), 0o644); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("a full device: %v", err)
+	}
+	for path, mode := range map[string]fs.FileMode{fifo: fs.ModeNamedPipe, link: fs.ModeSymlink} {
+		if st, err := os.Lstat(path); err != nil || st.Mode().Type() != mode {
+			t.Errorf("%s was replaced: %v", path, err)
+		}
+	}
+	held, err := os.Create(filepath.Join(dir, "held"))
+	must(t, err)
+	defer held.Close()
+	must(t, ReplacePath(fmt.Sprintf("/proc/self/fd/%d", held.Fd()), []byte("{}"), 0o644))
+	if data, err := os.ReadFile(held.Name()); err != nil || string(data) != "{}" {
+		t.Errorf("in the open file is %q, %v", data, err)
+	}
+	noLeftovers(t, dir)
 }
 
 func TestMakeRoot(t *testing.T) {
