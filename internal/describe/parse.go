@@ -2,6 +2,7 @@ package describe
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,13 +20,32 @@ func Argument(call, text string) (uint, bool) {
 	return uint(n), err == nil && n < ruleset.Arguments
 }
 
+// Arguments lists what the arguments of a call are called, arg0 and so on where they have no name.
+func Arguments(call string) []string {
+	names := make([]string, ruleset.Arguments)
+	for i := range names {
+		names[i] = argumentOf(call, uint(i), nil).name
+	}
+	return names
+}
+
+// Values lists the names of values that a call's argument can have. What other arguments are can matter.
+func Values(call string, index uint, others ruleset.Args) []string {
+	var names []string
+	values := argumentOf(call, index, []ruleset.Condition{{Arg: 0, Op: ruleset.EQ, Value: others[0]}}).values
+	for _, v := range slices.Concat(values.one, values.flags) {
+		names = append(names, v.name)
+	}
+	return names
+}
+
 // Value reads a value of a call's argument: numbers as C writes them and names as rules are described with, with or without the
-// prefix that the kernel's headers have (CLONE_NEWUSER), joined by |. A negative number is what a register holds of it. What
+// prefix that the kernel's headers have (CLONE_NEWUSER), joined by | or commas. A negative number is what a register holds of it. What
 // other arguments are can matter for names.
 func Value(call string, index uint, text string, others ruleset.Args) (uint64, error) {
 	values := argumentOf(call, index, []ruleset.Condition{{Arg: 0, Op: ruleset.EQ, Value: others[0]}}).values
 	var whole uint64
-	for part := range strings.SplitSeq(text, "|") {
+	for part := range strings.SplitSeq(strings.ReplaceAll(text, ",", "|"), "|") {
 		n, ok := number(part)
 		if !ok {
 			n, ok = values.named(part)

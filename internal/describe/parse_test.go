@@ -1,6 +1,8 @@
 package describe
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +34,22 @@ func TestArgument(t *testing.T) {
 	}
 }
 
+func TestNames(t *testing.T) {
+	if got, want := strings.Join(Arguments("read"), " "), "fd arg1 count arg3 arg4 arg5"; got != want {
+		t.Errorf("arguments of read: %s", got)
+	}
+	if got := Values("socket", 2, ruleset.Args{unix.AF_NETLINK}); !slices.Contains(got, "AUDIT") || slices.Contains(got, "TCP") {
+		t.Errorf("protocols of netlink sockets: %v", got)
+	}
+	for call := range arguments {
+		for i, name := range Arguments(call) {
+			if index, ok := Argument(call, name); !ok || index != uint(i) {
+				t.Errorf("%s: argument %d is called %s, which is %d, %t", call, i, name, index, ok)
+			}
+		}
+	}
+}
+
 func TestValue(t *testing.T) {
 	netlink := ruleset.Args{unix.AF_NETLINK}
 	for _, c := range []struct {
@@ -44,6 +62,7 @@ func TestValue(t *testing.T) {
 	}{
 		{"clone", 0, "NEWUSER", ruleset.Args{}, unix.CLONE_NEWUSER, true},
 		{"clone", 0, "CLONE_NEWUSER", ruleset.Args{}, unix.CLONE_NEWUSER, true},
+		{"clone", 0, "NEWUSER,NEWNS", ruleset.Args{}, unix.CLONE_NEWUSER | unix.CLONE_NEWNS, true},
 		{"clone", 0, "CLONE_NEWUSER|CLONE_NEWNS|17", ruleset.Args{}, unix.CLONE_NEWUSER | unix.CLONE_NEWNS | 17, true},
 		{"clone", 0, "0x10000000", ruleset.Args{}, 0x10000000, true},
 		{"clone", 0, "010", ruleset.Args{}, 8, true},

@@ -31,7 +31,7 @@ func Load(name string, lookup func(name string) ([]byte, error)) ([]*Profile, Wa
 	var chain []*Profile
 	var warnings Warnings
 	var path []string
-	for next := name; next != ""; {
+	for next := name; next != "" || len(path) == 0; {
 		path = append(path, next)
 		if len(path) > MaxBases+1 {
 			return nil, nil, chainError(name, path, fmt.Errorf("has more than %d bases", MaxBases))

@@ -38,6 +38,21 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// An empty name is looked for, and not taken for a chain of no profiles.
+func TestLoadWithoutName(t *testing.T) {
+	if chain, _, err := Load("", from(nil)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%d profiles: %v", len(chain), err)
+	}
+}
+
+func TestParseCapability(t *testing.T) {
+	for text, want := range map[string]string{"CAP_SYS_ADMIN": "CAP_SYS_ADMIN", "sys_admin": "CAP_SYS_ADMIN", "cap_bpf": "CAP_BPF", "SYS_ADMN": "", "": "", "CAP_": ""} {
+		if got, ok := ParseCapability(text); ok != (want != "") || ok && got != want {
+			t.Errorf("%q: %q, %t", text, got, ok)
+		}
+	}
+}
+
 func TestBuiltin(t *testing.T) {
 	for _, name := range []string{RuntimeDefault, Unconfined} {
 		chain, ws, err := Load(name, from(nil))

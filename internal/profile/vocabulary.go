@@ -167,6 +167,15 @@ var capabilities = strings.Fields(`
 	CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON CAP_BPF
 	CAP_CHECKPOINT_RESTORE`)
 
+// Capabilities lists the names of all capabilities.
+func Capabilities() []string { return slices.Clone(capabilities) }
+
+// ParseCapability finds a capability by its name, with or without CAP_ and in capitals or not.
+func ParseCapability(text string) (string, bool) {
+	name := "CAP_" + strings.TrimPrefix(strings.ToUpper(text), "CAP_")
+	return name, slices.Contains(capabilities, name)
+}
+
 // secondErrnos are names that share their number with another (errno(3)); package unix names only one of each pair.
 var secondErrnos = map[string]Errno{"EWOULDBLOCK": 11, "EDEADLOCK": 35, "ENOTSUP": 95, "EAGAIN": 11, "EDEADLK": 35, "EOPNOTSUPP": 95}
 

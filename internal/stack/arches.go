@@ -18,6 +18,9 @@ var ErrNoArchitecture = errors.New("no architecture in common")
 // every layer with a list lists, and the machine's own, which every filter is about.
 // A layer without a list says the same on each of them.
 func commonABIs(layers []*profile.Resolved, native syscalls.ABI) ([]syscalls.ABI, error) {
+	if unconfined(layers) { // there is no filter that could kill others
+		return append(native.Beside(), native), nil
+	}
 	var (
 		common  []profile.Arch
 		listing []string

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"strata/internal/profile"
+	"strata/internal/reference"
 	"strata/internal/ruleset"
 	"strata/internal/syscalls"
 )
@@ -181,6 +182,21 @@ func TestBuildUnconfined(t *testing.T) {
 			t.Errorf("%s: unconfined %t, ABIs %v, read %s, write %s", c.name, s.Unconfined, s.Set.ABIs(),
 				at(t, s.Set, syscalls.X86_64, "read"), at(t, s.Set, syscalls.X86_64, "write"))
 		}
+	}
+}
+
+// Without a filter calls of all ABIs of the machine are allowed.
+func TestUnconfinedEverywhere(t *testing.T) {
+	chain, _, err := Library{}.Load(reference.Reference{Kind: reference.Unconfined})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Plan{Layers: [][]*profile.Profile{chain}, Machine: profile.Machine{Native: syscalls.AArch64}}.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []syscalls.ABI{syscalls.AArch64, syscalls.ARM}; !slices.Equal(s.Set.ABIs(), want) {
+		t.Errorf("unconfined on %v, want %v", s.Set.ABIs(), want)
 	}
 }
 
