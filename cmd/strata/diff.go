@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strata/internal/describe"
+	"strata/internal/profile"
 	"strata/internal/ruleset"
 	"strata/internal/stack"
 	"strata/internal/syscalls"
@@ -41,14 +42,20 @@ func newDiff() *cobra.Command {
 		Use:   "diff A B",
 		Short: "Say where two profiles differ",
 		Long: `Say for which calls and arguments two profiles do something else, each with an
-example. The exit code is 0 if they do the same everywhere and 1 if not.`,
-		Args: cobra.ExactArgs(2),
+example. The exit code is 0 if they do the same everywhere and 1 if not.
+
+JSON: answer (whether they do the same), and differences: call (none: all that neither
+mentions), abi, conditions as strata show has them, a and b (the actions), fromA and fromB
+(the origins; empty where the architecture is not listed), and example.`,
+		Args: wants(2, 2, "two profiles"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return compare(&in, args[0], args[1], asJSON, ruleset.Diff, "they do the same for all calls and arguments")
 		},
 	}
 	in.addTo(cmd)
+	cmd.ValidArgsFunction = in.completeProfiles(2)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	completeFlags(cmd, &in)
 	return cmd
 }
 
@@ -62,18 +69,22 @@ func newCheck() *cobra.Command {
 		Use:   "check A --within B",
 		Short: "Say whether a profile is nowhere more permissive than another",
 		Long: `Say whether A is nowhere more permissive than B, and where it is if not. The exit
-code is 0 if it is within B and 1 if not.`,
-		Args: cobra.ExactArgs(1),
+code is 0 if it is within B and 1 if not.
+
+JSON: as of strata diff; the answer is whether A is within B.`,
+		Args: wants(1, 1, "one profile, and the other with --within"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return compare(&in, args[0], within, asJSON, ruleset.Excess, "it is nowhere more permissive")
 		},
 	}
 	in.addTo(cmd)
+	cmd.ValidArgsFunction = in.completeProfiles(1)
 	cmd.Flags().StringVar(&within, "within", "", "the profile that A may not exceed")
 	if err := cmd.MarkFlagRequired("within"); err != nil {
 		panic(err) // the flag is defined one line above
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	completeFlags(cmd, &in)
 	return cmd
 }
 
@@ -82,14 +93,11 @@ func compare(in *input, a, b string, asJSON bool, differences func(a, b *ruleset
 	if err := in.prepare(); err != nil {
 		return err
 	}
-	var stacks [2]*stack.Stack
-	for i, name := range []string{a, b} {
-		var err error
-		if stacks[i], err = in.read(name); err != nil {
-			return err
-		}
+	setA, setB, err := in.readBoth(a, b)
+	if err != nil {
+		return err
 	}
-	regions, err := differences(stacks[0].Set, stacks[1].Set)
+	regions, err := differences(setA, setB)
 	if err != nil {
 		return err
 	}
@@ -100,12 +108,33 @@ func compare(in *input, a, b string, asJSON bool, differences func(a, b *ruleset
 	case len(regions) == 0:
 		_, err = fmt.Fprintln(w, none)
 	default:
-		printDifferences(w, a, b, regions)
+		printDifferences(w, side{a, setA}, side{b, setB}, regions)
 	}
 	if err == nil && len(regions) > 0 {
 		err = errNo
 	}
 	return err
+}
+
+// readBoth reads two profiles to compare. Where there is no filter, calls of all ABIs that the other lists are allowed.
+func (in *input) readBoth(a, b string) (*ruleset.Set, *ruleset.Set, error) {
+	first, err := in.read(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	second, err := in.read(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range []*stack.Stack{first, second} {
+		if s.Unconfined {
+			everywhere := ruleset.Source{Layer: profile.Unconfined, Default: s.Set.Fallback(), ABIs: append(first.Set.ABIs(), second.Set.ABIs()...)}
+			if s.Set, err = ruleset.Read(everywhere, ruleset.Options{}); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return first.Set, second.Set, nil
 }
 
 func differencesJSON(regions []ruleset.Region) []differenceJSON {
@@ -127,6 +156,7 @@ func differencesJSON(regions []ruleset.Region) []differenceJSON {
 type difference struct {
 	way     int // which of the two is more permissive
 	actions string
+	foreign string // why calls of these ABIs are killed, if no rule does it
 	abis    []syscalls.ABI
 	what    string // a call, or a call with conditions
 	plain   bool   // without conditions
@@ -134,12 +164,13 @@ type difference struct {
 }
 
 // differencesOf joins what differs in the ABI alone.
-func differencesOf(regions []ruleset.Region, colour palette) []*difference {
+func differencesOf(a, b side, regions []ruleset.Region, colour palette) []*difference {
 	var all []*difference
 	for _, r := range regions {
 		d := &difference{
 			way:     way(r),
 			actions: colour.action(r.A) + ", not " + colour.action(r.B),
+			foreign: foreign(r.ABI, a, b),
 			what:    describe.Rule(r.Syscall, r.Conditions),
 			plain:   len(r.Conditions) == 0,
 			example: ruleset.Call{ABI: r.ABI, Number: r.Number, Args: r.Example}.String(),
@@ -147,7 +178,7 @@ func differencesOf(regions []ruleset.Region, colour palette) []*difference {
 		if r.Others {
 			d.what, d.plain = "all that neither mentions", false
 		}
-		i := slices.IndexFunc(all, func(o *difference) bool { return o.what == d.what && o.actions == d.actions })
+		i := slices.IndexFunc(all, func(o *difference) bool { return o.what == d.what && o.heading() == d.heading() })
 		if i < 0 {
 			i, all = len(all), append(all, d)
 		}
@@ -157,6 +188,25 @@ func differencesOf(regions []ruleset.Region, colour palette) []*difference {
 	}
 	return all
 }
+
+// side is one of the profiles that are compared.
+type side struct {
+	name string
+	set  *ruleset.Set
+}
+
+// foreign names the side that does not list an ABI.
+func foreign(abi syscalls.ABI, sides ...side) string {
+	for _, s := range sides {
+		if !s.set.Has(abi) {
+			return ", which " + s.name + " does not list"
+		}
+	}
+	return ""
+}
+
+// heading is what differences that are printed together have in common, besides their ABIs.
+func (d *difference) heading() string { return d.actions + d.foreign }
 
 // way says which profile is more permissive in a region: 0 for A, 1 for B, 2 for neither.
 func way(r ruleset.Region) int {
@@ -169,10 +219,10 @@ func way(r ruleset.Region) int {
 	return 2
 }
 
-func printDifferences(w io.Writer, a, b string, regions []ruleset.Region) {
+func printDifferences(w io.Writer, a, b side, regions []ruleset.Region) {
 	colour := newPalette(w)
-	all := differencesOf(regions, colour)
-	for i, title := range []string{a + " is more permissive than " + b, b + " is more permissive than " + a, "as permissive, and different"} {
+	all := differencesOf(a, b, regions, colour)
+	for i, title := range []string{a.name + " is more permissive than " + b.name, b.name + " is more permissive than " + a.name, "as permissive, and different"} {
 		ours := slices.DeleteFunc(slices.Clone(all), func(d *difference) bool { return d.way != i })
 		if len(ours) == 0 {
 			continue
@@ -180,7 +230,7 @@ func printDifferences(w io.Writer, a, b string, regions []ruleset.Region) {
 		fmt.Fprintln(w, colour.heading(title))
 		for len(ours) > 0 {
 			first := ours[0]
-			alike := func(d *difference) bool { return d.actions == first.actions && slices.Equal(d.abis, first.abis) }
+			alike := func(d *difference) bool { return d.heading() == first.heading() && slices.Equal(d.abis, first.abis) }
 			printAlike(w, first, slices.DeleteFunc(slices.Clone(ours), func(d *difference) bool { return !alike(d) }))
 			ours = slices.DeleteFunc(ours, alike)
 		}
@@ -190,7 +240,7 @@ func printDifferences(w io.Writer, a, b string, regions []ruleset.Region) {
 // printAlike prints differences that have the actions and ABIs in common, those
 // without conditions as a list.
 func printAlike(w io.Writer, first *difference, alike []*difference) {
-	fmt.Fprintf(w, "  %s on %s\n", first.actions, strings.Join(abiNames(first.abis), ", "))
+	fmt.Fprintf(w, "  %s on %s%s\n", first.actions, strings.Join(abiNames(first.abis), ", "), first.foreign)
 	var plain []string
 	for _, d := range alike {
 		if d.plain {

@@ -22,8 +22,11 @@ func newEnforced() *cobra.Command {
 		Short: "Say what containers of this node run under",
 		Long: `List the containers of this node that Strata gave a profile, with its layers, base first.
 With the beginning of a container's id, say everything about that one, and what the decision
-followed from; the exit code is 1 if there is none.`,
-		Args: cobra.MaximumNArgs(1),
+followed from; the exit code is 1 if there is none.
+
+JSON: a list with container, pid, image, layers, ceilings, because, sha256 (of the value of
+linux.seccomp; none without a filter), instructions and time of each.`,
+		Args: wants(0, 1, "one container, or none for all"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			records, err := enforce.Records(state)
 			if err != nil {
@@ -52,8 +55,10 @@ followed from; the exit code is 1 if there is none.`,
 			return err
 		},
 	}
+	cmd.ValidArgsFunction = completeContainer
 	cmd.Flags().StringVar(&state, "state", enforce.DefaultState, "directory of what the hooks wrote down")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	completeFlags(cmd, &input{})
 	return cmd
 }
 

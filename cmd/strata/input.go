@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -34,6 +36,7 @@ type input struct {
 	library stack.Library
 	machine profile.Machine
 	reading ruleset.Overlap
+	piped   []byte // what came on standard input
 }
 
 // addTo defines the flags.
@@ -43,7 +46,8 @@ func (in *input) addTo(cmd *cobra.Command) {
 	f.StringVar(&in.policyDir, "policy", policy.Dir, "directory of strata.toml, which says where profiles are")
 	f.StringSliceVar(&in.profileDirs, "profile-dir", nil, "directory of profiles, instead of the policy's (can be repeated)")
 	f.StringVar(&in.seccompRoot, "seccomp-root", "", "directory of localhost/NAME, instead of the policy's")
-	f.StringSliceVar(&in.caps, "cap", podmanCaps, "capabilities of the container, or none")
+	f.StringSliceVar(&in.caps, "cap", podmanCaps, "capabilities of the container, none or all; Podman's default ones if not said")
+	f.Lookup("cap").DefValue = "[]" // the list would fill the help
 	f.StringVar(&in.kernel, "kernel", "", "version of the kernel, instead of this machine's")
 	f.StringVar(&in.arch, "arch", "", "ABI of the machine ("+strings.Join(abiNames(syscalls.ABIs()), ", ")+"), instead of this one's")
 	f.StringVar(&in.overlap, "overlap", "refuse", "how to read rules that contradict each other: refuse, strictest or first")
@@ -71,7 +75,7 @@ func (in *input) prepare() error {
 	if len(in.profileDirs) > 0 && in.seccompRoot != "" {
 		return nil
 	}
-	p, err := policy.Load(in.policyDir)
+	p, err := loadPolicy(in.cmd, in.policyDir)
 	if err != nil {
 		return err
 	}
@@ -102,17 +106,37 @@ func (in *input) findMachine() error {
 		return err
 	}
 	in.machine = profile.Machine{Native: native, Kernel: kernel}
-	for _, c := range in.caps {
-		c = strings.ToUpper(c)
-		switch {
-		case c == "NONE" && len(in.caps) == 1:
-		case c == "" || c == "NONE":
-			return errors.New("--cap: name capabilities, or none")
-		default:
-			in.machine.Capabilities = append(in.machine.Capabilities, "CAP_"+strings.TrimPrefix(c, "CAP_"))
+	in.machine.Capabilities, err = parseCapabilities(in.caps)
+	return err
+}
+
+func parseCapabilities(texts []string) ([]string, error) {
+	switch {
+	case len(texts) == 1 && strings.EqualFold(texts[0], "none"):
+		return nil, nil
+	case len(texts) == 1 && strings.EqualFold(texts[0], "all"):
+		return profile.Capabilities(), nil
+	case len(texts) == 0:
+		return nil, errors.New("--cap: name capabilities, or none, or all")
+	}
+	caps := make([]string, len(texts))
+	for i, text := range texts {
+		var ok bool
+		if caps[i], ok = profile.ParseCapability(text); !ok {
+			return nil, fmt.Errorf("--cap: there is no capability %s: name capabilities such as CAP_SYS_ADMIN, or none, or all", reference.Quote(text))
 		}
 	}
-	return nil
+	return caps, nil
+}
+
+// loadPolicy reads the policy. A directory that a person names has to be there.
+func loadPolicy(cmd *cobra.Command, dir string) (*policy.Policy, error) {
+	if cmd.Flags().Changed("policy") {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("policy: %w", err)
+		}
+	}
+	return policy.Load(dir)
 }
 
 // chain reads a profile with those that it stands on. Warnings go to standard error.
@@ -123,45 +147,89 @@ func (in *input) chain(name string) ([]*profile.Profile, error) {
 }
 
 func (in *input) load(name string) ([]*profile.Profile, profile.Warnings, error) {
-	name = canonical(name)
-	return profile.Load(name, func(wanted string) ([]byte, error) {
-		if wanted == name && name == "-" {
+	r, unnamed := reference.ParseTrusted(name)
+	if unnamed == nil {
+		name = r.String() // the one name of a profile that has several
+	}
+	document := func(wanted string) ([]byte, error) {
+		switch {
+		case wanted != name:
+			return in.library.Document(wanted)
+		case name == "-":
 			return in.stdin()
+		case unnamed != nil:
+			return readUnnamed(name, unnamed)
+		case r.Kind == reference.Path:
+			return readPath(name, nil)
 		}
-		data, err := in.library.Document(wanted)
-		if wanted == name && err != nil && isPath(name, err) {
-			return safefile.ReadPath(name, profile.MaxSize)
+		data, err := in.library.Document(name)
+		if errors.Is(err, fs.ErrNotExist) && r.Kind == reference.Named {
+			return readPath(name, err)
+		}
+		return data, err
+	}
+	return profile.Load(name, func(wanted string) ([]byte, error) {
+		data, err := document(wanted)
+		if err != nil {
+			err = unreadable{err}
 		}
 		return data, err
 	})
 }
 
-// canonical returns the one name of a profile that has several.
-func canonical(name string) string {
-	if r, err := reference.ParseTrusted(name); err == nil {
-		return r.String()
+// unreadable is an error about a document that there is nothing of to judge.
+type unreadable struct{ error }
+
+func (u unreadable) Unwrap() error { return u.error }
+
+// readUnnamed reads what can be no profile's name as a path.
+func readUnnamed(path string, unnamed error) ([]byte, error) {
+	switch {
+	case path == "", strings.HasPrefix(path, "localhost/"):
+		return nil, unnamed
+	case strings.ContainsFunc(path, unicode.IsControl): // it would be printed
+		return nil, fmt.Errorf("path %s: it holds control characters: rename the file", reference.Quote(path))
+	case strings.HasPrefix(path, "/"), strings.HasPrefix(path, "."):
+		unnamed = nil
 	}
-	return name
+	return readPath(path, unnamed)
 }
 
-// isPath reports whether something that is no profile's name is to be opened as a
-// path: it has a slash at the beginning or a file of that name is there.
-func isPath(name string, notFound error) bool {
-	_, invalid := reference.ParseTrusted(name)
-	return invalid != nil && !strings.HasPrefix(name, "localhost/") || errors.Is(notFound, fs.ErrNotExist) && exists(name)
-}
-
-func exists(path string) bool {
+// readPath reads a file. If there is none, the error is the given one: that something else was meant.
+func readPath(path string, missing error) ([]byte, error) {
 	var st unix.Stat_t
-	return unix.Stat(path, &st) == nil
+	switch err := unix.Stat(path, &st); {
+	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO: // as shells make of <(COMMAND)
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return readAll(f, path)
+	case errors.Is(err, fs.ErrNotExist) && missing != nil:
+		return nil, missing
+	}
+	return safefile.ReadPath(path, profile.MaxSize)
 }
 
-func (in *input) stdin() ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(in.cmd.InOrStdin(), profile.MaxSize+1))
+func readAll(r io.Reader, name string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, profile.MaxSize+1))
 	if err == nil && len(data) > profile.MaxSize {
-		err = fmt.Errorf("standard input: larger than %d bytes", profile.MaxSize)
+		err = fmt.Errorf("%s: %w: the limit is %d bytes", name, safefile.ErrTooLarge, profile.MaxSize)
 	}
 	return data, err
+}
+
+// stdin is standard input, which can be named several times and read once.
+func (in *input) stdin() ([]byte, error) {
+	if in.piped == nil {
+		data, err := readAll(in.cmd.InOrStdin(), "standard input")
+		if err != nil {
+			return nil, err
+		}
+		in.piped = data
+	}
+	return in.piped, nil
 }
 
 func (in *input) warn(warnings profile.Warnings) {

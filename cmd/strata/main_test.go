@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,9 @@ import (
 
 	"strata/internal/filter"
 	"strata/internal/profile"
+	"strata/internal/ruleset"
+	"strata/internal/stack"
+	"strata/internal/syscalls"
 )
 
 // documents are the profiles that the tests are about, all for x86-64 and its 32-bit
@@ -94,8 +98,16 @@ func TestCommands(t *testing.T) {
 		{args: "version --json", out: []string{`"commit":`}},
 		{args: "completion bash", out: []string{"__start_strata"}},
 		{args: "help stack", out: []string{"the base first"}},
-		{args: "nonsense", code: 2, err: []string{"unknown command"}},
+		{args: "nonsense", code: 2, err: []string{`no command "nonsense": see strata --help`}},
 		{args: "stack --nonsense x", code: 2, err: []string{"unknown flag"}},
+
+		{args: "--version", out: []string{"strata version 0."}},
+		{args: "stakc base", code: 2, err: []string{`no command "stakc": did you mean stack?`}},
+		{args: "policy show --policy DIR/missing", code: 2, err: []string{"DIR/missing: no such file"}},
+		{args: "policy chek", code: 2, err: []string{"did you mean check?"}},
+		{args: "help nonsense", code: 2, err: []string{`no command "nonsense"`}},
+		{args: "version now", code: 2, err: []string{"version takes no arguments"}},
+		{args: "explain base", code: 2, err: []string{"explain takes a profile and a system call: see strata explain --help"}},
 
 		{args: "stack base child", out: []string{`"clone"`, `"read"`, `"SCMP_ACT_ERRNO"`}},
 		{args: "stack base.json DIR/profiles/child.json", out: []string{`"clone"`, `"read"`}},
@@ -116,7 +128,7 @@ func TestCommands(t *testing.T) {
 		{args: "stack but --ceiling mask --exact", code: 2, err: []string{"need different rules under one name"}},
 		{args: "stack base --arch aarch64", out: []string{`"SCMP_ARCH_AARCH64"`}},
 		{args: "stack base --arch vax", code: 2, err: []string{"x86_64"}},
-		{args: "stack", code: 2, err: []string{"requires at least 1 arg"}},
+		{args: "stack", code: 2, err: []string{"stack takes the layers of a stack, base first: see strata stack --help"}},
 		{args: "stack missing", code: 2, err: []string{"missing", "DIR/profiles"}},
 		{args: "stack localhost/../policy", code: 2, err: []string{"localhost/../policy"}},
 		{args: "stack ./missing.json", code: 2, err: []string{"./missing.json: no such file"}},
@@ -135,7 +147,7 @@ func TestCommands(t *testing.T) {
 		{args: "diff base child", code: 1, out: []string{"clone if flags has none of", "as clone(0, 0, 0, 0, 0, 0) on"}},
 		{args: "diff base denies --json", code: 1, out: []string{`"answer": false`, `"call": "write"`, `"layer": "denies"`}},
 		{args: "diff base base --json", out: []string{`"answer": true`}},
-		{args: "diff base", code: 2, err: []string{"accepts 2 arg"}},
+		{args: "diff base", code: 2, err: []string{"diff takes two profiles"}},
 		{args: "diff base missing", code: 2, err: []string{"missing"}},
 
 		{args: "check base --within base", out: []string{"nowhere more permissive"}},
@@ -143,6 +155,8 @@ func TestCommands(t *testing.T) {
 		{args: "check denies --within base", code: 1, out: []string{"denies is more permissive than base"}},
 		{args: "check base --within denies", code: 1, out: []string{"write"}},
 		{args: "check base --within denies --json", code: 1, out: []string{`"answer": false`}},
+		{args: "check wide --within unconfined", out: []string{"nowhere more permissive"}},
+		{args: "check unconfined --within base", code: 1, out: []string{"ALLOW, not KILL_THREAD on x86, x32, which base does not list", "all that neither mentions"}},
 		{args: "check base", code: 2, err: []string{"within"}},
 
 		{args: "explain base read 0=3", out: []string{"read(0x3, 0, 0, 0, 0, 0) on", ": ALLOW", `decided by rule 1 of "base"`, "libseccomp's filter: ALLOW"}},
@@ -161,7 +175,15 @@ func TestCommands(t *testing.T) {
 		{args: "explain base read --arch aarch64", out: []string{"read on aarch64 (63)", "ALLOW"}},
 		{args: "explain base read 0=1 --arch aarch64", out: []string{"libseccomp's filter: ALLOW"}},
 		{args: "explain base nothing", code: 2, err: []string{`no system call "nothing"`}},
-		{args: "explain base read 6=1", code: 2, err: []string{"0 to 5"}},
+		{args: "explain base socketcall", code: 2, err: []string{"x86_64 has no system call socketcall, but x86: give --abi"}},
+		{args: "explain base close", out: []string{"\n    ERRNO(ENOSYS), by default action", "libseccomp's filter: the same (12 instructions)"}},
+		{args: "explain wide socketcall --abi x86", out: []string{"ALLOW if call is socket, by rule 1", "libseccomp's filter: the same"}},
+		{args: "explain runtime/default map_shadow_stack --abi x32", out: []string{"ERRNO(EPERM), by rule", "libseccomp's filter: "}},
+		{args: "explain unconfined read", out: []string{"ALLOW", "there is no filter"}},
+		{args: "explain unconfined read fd=1 --abi x86", out: []string{"on x86: ALLOW", "there is no filter"}},
+		{args: "explain child clone flags=NEWUSER,CLONE_VM", out: []string{"clone(0x10000100, 0, 0, 0, 0, 0) on x86_64: ERRNO(ENOSYS)"}},
+		{args: "explain base read --json --cap all", out: []string{`"filter": "ALLOW"`}},
+		{args: "explain base read 6=1", code: 2, err: []string{"fd, arg1, count, arg3, arg4, arg5"}},
 		{args: "explain base read 0", code: 2, err: []string{"ARGUMENT=VALUE"}},
 		{args: "explain base read 0=x", code: 2, err: []string{"neither a number"}},
 		{args: "explain base read 0=1 arg0=2", code: 2, err: []string{"twice"}},
@@ -176,6 +198,13 @@ func TestCommands(t *testing.T) {
 		{args: "show caps --cap sys_admin", out: []string{"ALLOW", "mount"}},
 		{args: "show runtime/default --cap none", out: []string{"ALLOW"}},
 		{args: "show base --cap none,CAP_CHOWN", code: 2, err: []string{"--cap"}},
+		{args: "show base --cap CAP_SYS_ADMN", code: 2, err: []string{`there is no capability "CAP_SYS_ADMN"`}},
+		{args: "show base --cap=", code: 2, err: []string{"name capabilities, or none, or all"}},
+		{args: "show caps --cap all", out: []string{"mount"}},
+		{args: "show caps --cap sys_admin", out: []string{"mount"}},
+		{args: "show runtime/default", out: []string{"personality if persona is one of LINUX,", "    socket if domain is not NETLINK\n"}},
+		{args: "show runtime/other", code: 2, err: []string{"of these there are runtime/default"}},
+		{args: "show DIR/profiles", code: 2, err: []string{"not a regular file but a directory"}},
 		{args: "show kernel --kernel 4.7", out: []string{"everything else"}},
 		{args: "show kernel --kernel 4.8-rc1", out: []string{"ptrace"}},
 
@@ -185,7 +214,8 @@ func TestCommands(t *testing.T) {
 		{args: "validate empty", code: 1, out: []string{"empty: error: "}},
 		{args: "validate both", code: 1, out: []string{"contradict"}},
 		{args: "validate typo", out: []string{"typo: warning: ", "raed", "typo: right"}},
-		{args: "validate typo --strict", code: 1, out: []string{"typo: error: ", "raed"}},
+		{args: "validate typo --strict", code: 1, out: []string{"typo: error: line 1, column ", "raed"}},
+		{args: "validate unconfined", out: []string{"unconfined: right, no filter"}},
 		{args: "validate base empty --json", code: 1, out: []string{`"valid": true`, `"valid": false`, `"instructions": `}},
 		{args: "validate missing", code: 2, err: []string{"missing"}},
 
@@ -196,10 +226,14 @@ func TestCommands(t *testing.T) {
 		{args: "convert caps --to docker", out: []string{`"CAP_SYS_ADMIN"`}},
 		{args: "convert caps --to oci", code: 2, err: []string{"caps"}},
 		{args: "convert caps --to oci --resolve --cap CAP_SYS_ADMIN", out: []string{`"mount"`}},
+		{args: "convert unconfined --to oci", code: 2, err: []string{"restricts nothing"}},
+		{args: "convert base --to oci --json", out: []string{`"format": "oci"`, `"document": "{`}},
 		{args: "convert both --to oci", code: 2, err: []string{"contradict"}},
 		{args: "convert base", code: 2, err: []string{"to"}},
 		{args: "convert base --to xml", code: 2, err: []string{"oci, docker or spo"}},
 
+		{args: "compile base --json", out: []string{`"instructions": 12`, `"filter": "`}},
+		{args: "compile base --to pfc --json", out: []string{`"form": "pfc"`}},
 		{args: "compile base --to pfc", out: []string{"pseudo filter code start"}},
 		{args: "compile base --to elf", code: 2, err: []string{"bpf or pfc"}},
 		{args: "compile unconfined", code: 2, err: []string{"no filter"}},
@@ -399,5 +433,158 @@ func TestStackIsStable(t *testing.T) {
 	must(t, json.Unmarshal([]byte(first.stdout), &out))
 	if _, _, err := profile.Parse("out", out.Profile); err != nil {
 		t.Errorf("the profile inside: %v", err)
+	}
+}
+
+// Names that a person can get wrong, such as those in an empty variable, are errors and no layer less.
+func TestNamesThatAreNone(t *testing.T) {
+	dir := node(t)
+	for _, args := range [][]string{
+		{"stack", "base", ""}, {"stack", ""}, {"stack", "base", "--ceiling", ""}, {"diff", "", "base"}, {"check", "base", "--within", ""},
+		{"explain", "", "read"}, {"show", ""}, {"validate", ""}, {"convert", "", "--to", "oci"}, {"compile", ""},
+	} {
+		if r := strata(t, dir, "", args...); r.code != exitError || r.stderr != "strata: no profile named\n" || r.stdout != "" {
+			t.Errorf("%q: %d: %s%s", args, r.code, r.stdout, r.stderr)
+		}
+	}
+	if r := strata(t, dir, "", "show", "DIR/a\x1b[2Jb"); r.code != exitError || strings.Contains(r.stderr, "\x1b") || !strings.Contains(r.stderr, "control characters") {
+		t.Errorf("control characters: %d: %q", r.code, r.stderr)
+	}
+}
+
+// What can not be read is said after what could be judged.
+func TestValidateAll(t *testing.T) {
+	dir := node(t)
+	r := strata(t, dir, "", "validate", "missing", "base", "wrong")
+	if r.code != exitError || !strings.Contains(r.stdout, "base: right") || !strings.Contains(r.stdout, "wrong: error") || !strings.HasPrefix(r.stderr, "strata: profile missing") {
+		t.Errorf("%d: %s%s", r.code, r.stdout, r.stderr)
+	}
+	r = strata(t, dir, "", "validate", "missing", "base", "--json")
+	var results []validJSON
+	must(t, json.Unmarshal([]byte(r.stdout), &results))
+	if r.code != exitError || len(results) != 2 || results[0].Valid || len(results[0].Errors) != 1 || !results[1].Valid {
+		t.Errorf("%d: %+v", r.code, results)
+	}
+	r = strata(t, dir, "", "validate", "typo", "--strict", "--json")
+	results = nil
+	must(t, json.Unmarshal([]byte(r.stdout), &results))
+	if len(results) != 1 || len(results[0].Warnings) != 0 || !strings.Contains(strings.Join(results[0].Errors, ""), "raed") {
+		t.Errorf("strict: %+v", results)
+	}
+}
+
+// Shells make pipes of <(COMMAND), and a person can name standard input twice.
+func TestPipes(t *testing.T) {
+	dir := node(t)
+	fifo := filepath.Join(dir, "fifo")
+	must(t, syscall.Mkfifo(fifo, 0o600))
+	written := make(chan error, 1)
+	go func() { written <- os.WriteFile(fifo, []byte(documents["base.json"]), 0) }()
+	if r := strata(t, dir, "", "diff", fifo, "base"); r.code != exitYes {
+		t.Errorf("a pipe: %d: %s%s", r.code, r.stdout, r.stderr)
+	}
+	must(t, <-written)
+	if r := strata(t, dir, documents["base.json"], "diff", "-", "-"); r.code != exitYes {
+		t.Errorf("standard input twice: %d: %s%s", r.code, r.stdout, r.stderr)
+	}
+	if r := strata(t, dir, strings.Repeat(" ", profile.MaxSize+1), "show", "-"); r.code != exitError || !strings.Contains(r.stderr, "too large") {
+		t.Errorf("endless standard input: %d: %s", r.code, r.stderr)
+	}
+}
+
+// What diff and check give as examples is what explain says of both sides, and both filters.
+func TestExamplesHold(t *testing.T) {
+	dir := node(t)
+	for _, pair := range [][2]string{{"base", "child"}, {"runtime/default", "denies"}, {"child", "denies"}, {"on", "runtime/default"}} {
+		r := strata(t, dir, "", "diff", pair[0], pair[1], "--json")
+		var out comparisonJSON
+		must(t, json.Unmarshal([]byte(r.stdout), &out))
+		if r.code != exitNo || len(out.Differences) == 0 {
+			t.Fatalf("%v: %d: %s", pair, r.code, r.stderr)
+		}
+		seen := map[string]bool{}
+		for _, d := range out.Differences {
+			if kind := d.ABI + d.A + d.B; seen[kind] {
+				continue // one of each kind: each explanation is a proof
+			} else {
+				seen[kind] = true
+			}
+			call, rest, _ := strings.Cut(d.Example, "(")
+			arguments, _, _ := strings.Cut(rest, ")")
+			for i, want := range []string{d.A, d.B} {
+				args := []string{"explain", pair[i], call, "--abi", d.ABI, "--json"}
+				for index, value := range strings.Split(arguments, ", ") {
+					args = append(args, fmt.Sprintf("%d=%s", index, value))
+				}
+				var said explainJSON
+				must(t, json.Unmarshal([]byte(strata(t, dir, "", args...).stdout), &said))
+				if said.Action != want || said.Filter != want && said.Call != "map_shadow_stack" {
+					t.Errorf("%v: %s: explained as %+v", pair, d.Example, said)
+				}
+			}
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	dir := node(t)
+	must(t, os.Mkdir(filepath.Join(dir, "profiles", "app"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "profiles", "app", "web.yaml"), nil, 0o644))
+	for _, c := range []struct {
+		words string // before the last one, which is to be completed
+		last  string
+		want  string
+	}{
+		{"", "sh", "show\tPrint a profile so that a person can read it"},
+		{"show", "runtime", "runtime/default"},
+		{"show", "base", "base"},
+		{"stack base", "app", "app/web"},
+		{"show", "localhost/", "localhost/k.json"},
+		{"check base --within", "ch", "child"},
+		{"stack base --ceiling", "unc", "unconfined"},
+		{"diff base child", "", ""},
+		{"explain base", "clone", "clone clone3"},
+		{"explain base --abi x86", "socketc", "socketcall"},
+		{"explain base --arch aarch64", "ope", "open_by_handle_at open_tree open_tree_attr openat openat2"},
+		{"explain base clone", "f", "flags="},
+		{"explain base clone", "arg5", "arg5="},
+		{"explain base clone", "flags=NEWN", "flags=NEWNS flags=NEWNET"},
+		{"explain base clone", "flags=NEWUSER,NEWN", "flags=NEWUSER,NEWNS flags=NEWUSER,NEWNET"},
+		{"explain base socket domain=NETLINK", "protocol=AU", "protocol=AUDIT"},
+		{"stack --format", "", "oci docker spo"},
+		{"compile --to", "", "bpf pfc"},
+		{"show --arch", "", "x86_64 x86 x32 aarch64 arm"},
+	} {
+		args := append([]string{"__complete"}, strings.Fields(c.words)...)
+		if len(args) > 1 && args[1] != "" {
+			args = append(args[:2], append([]string{"--profile-dir", dir + "/profiles", "--seccomp-root", dir + "/seccomp"}, args[2:]...)...)
+		}
+		var stdout, stderr bytes.Buffer
+		run(append(args, c.last), nil, &stdout, &stderr)
+		words, _, found := strings.Cut(stdout.String(), ":")
+		if got := strings.Join(strings.Split(strings.TrimSpace(words), "\n"), " "); !found || got != c.want {
+			t.Errorf("%s %q: completed %q, want %q", c.words, c.last, got, c.want)
+		}
+	}
+	if r := strata(t, dir, "", "completion", "bash"); !strings.Contains(r.stdout, "-F __strata_values strata") {
+		t.Error("bash is not told how to complete values")
+	}
+}
+
+// Where libseccomp can not be told what a stack says, explain does not say that its filter does that.
+func TestExplainTighterFilter(t *testing.T) {
+	read := func(action ruleset.Kind) *ruleset.Set {
+		set, err := ruleset.Read(ruleset.Source{
+			Layer: "a", Default: ruleset.Action{Kind: ruleset.KillProcess}, ABIs: []syscalls.ABI{syscalls.X86_64},
+			Rules: []ruleset.Rule{{Names: []string{"read"}, Action: ruleset.Action{Kind: action}}},
+		}, ruleset.Options{})
+		must(t, err)
+		return set
+	}
+	var out bytes.Buffer
+	made := answer{&filter.Proof{}, read(ruleset.Trap)}
+	must(t, sayFilter(&out, palette{}, &stack.Stack{Set: read(ruleset.Allow)}, made, ruleset.Call{ABI: syscalls.X86_64}))
+	if !strings.Contains(out.String(), "denies more, see the warning") {
+		t.Error(out.String())
 	}
 }

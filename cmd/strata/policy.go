@@ -17,7 +17,7 @@ func newPolicy() *cobra.Command {
 		Use:   "policy",
 		Short: "Check and show this node's policy",
 		Long:  "Check and show the policy of this node, see strata.toml(5).",
-		Args:  cobra.NoArgs,
+		Args:  unknownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPolicyCheck(), newPolicyShow())
@@ -40,13 +40,15 @@ func newPolicyCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Say whether the policy is right",
 		Long: `Read the policy as the hooks do, and every profile that it names. The exit code is 0
-if all is right and 1 if not; each error is printed with its file, line and column.`,
-		Args: cobra.NoArgs,
+if all is right and 1 if not; each error is printed with its file, line and column.
+
+JSON: valid, files, errors.`,
+		Args: wants(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var result policyCheckJSON
-			p, err := policy.Load(in.policyDir)
+			result := policyCheckJSON{Files: []string{}}
+			p, err := loadPolicy(cmd, in.policyDir)
 			if err == nil {
-				result.Files = p.Files()
+				result.Files = append(result.Files, p.Files()...)
 				if err = in.prepare(); err == nil {
 					err = checkProfiles(&in, p)
 				}
@@ -69,6 +71,7 @@ if all is right and 1 if not; each error is printed with its file, line and colu
 	}
 	in.addTo(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	completeFlags(cmd, &in)
 	return cmd
 }
 
@@ -176,10 +179,16 @@ func newPolicyShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Print what the policy says, defaults included",
-		Long:  "Print what holds on this node, and where each thing is said.",
-		Args:  cobra.NoArgs,
+		Long: `Print what holds on this node, and where each thing is said.
+
+JSON: files, and what strata.toml(5) calls profiles.dirs, seccomp_root, default, exempt and
+ceiling, record.podman, others, namespaces, unconfined and on_failure, runtime.path and
+inject_record, allow and bind: dirs, seccompRoot, default, exempt, ceiling, recordPodman,
+recordOthers, recordNamespaces, recordUnconfined, onRecordFailure, runtime, injectRecord,
+allow and bind.`,
+		Args: wants(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := policy.Load(dir)
+			p, err := loadPolicy(cmd, dir)
 			if err != nil {
 				return err
 			}
@@ -192,12 +201,13 @@ func newPolicyShow() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&dir, "policy", policy.Dir, "directory of strata.toml")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	completeFlags(cmd, &input{})
 	return cmd
 }
 
 func toPolicyJSON(p *policy.Policy) policyJSON {
 	out := policyJSON{
-		Files: p.Files(), Dirs: p.Profiles.Dirs, SeccompRoot: p.Profiles.SeccompRoot, Default: p.Profiles.Default.String(),
+		Files: append([]string{}, p.Files()...), Dirs: p.Profiles.Dirs, SeccompRoot: p.Profiles.SeccompRoot, Default: p.Profiles.Default.String(),
 		Exempt: texts(p.Profiles.Exempt), Ceiling: ceilingOf(p), RecordPodman: p.Record.Podman, RecordOthers: p.Record.Others,
 		Namespaces: texts(p.Record.Namespaces), Unconfined: p.Record.Unconfined, OnFailure: string(p.Record.OnFailure),
 		Runtime: p.Runtime.Path, InjectRecord: p.Runtime.InjectRecord,

@@ -31,8 +31,13 @@ func newShow() *cobra.Command {
 		Use:   "show PROFILE",
 		Short: "Print a profile so that a person can read it",
 		Long: `Print what a profile does, by action and by group of calls, with conditions on
-arguments in words.`,
-		Args: cobra.ExactArgs(1),
+arguments in words.
+
+JSON: layers, abis, default (the action), and regions: calls (none: all others), abis,
+conditions, action, origin. All conditions of a region hold; each has argument, op (EQ, NE,
+LT, LE, GE, GT, or MASKED_EQ with the mask in value), value and valueTwo. An origin is a
+layer and the number of its rule, or a layer alone where its default action holds.`,
+		Args: wants(1, 1, "one profile"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := in.prepare(); err != nil {
 				return err
@@ -62,7 +67,9 @@ arguments in words.`,
 		},
 	}
 	in.addTo(cmd)
+	cmd.ValidArgsFunction = in.completeProfiles(1)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	completeFlags(cmd, &in)
 	return cmd
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -50,10 +49,14 @@ stack refused. On 32-bit x86 libseccomp adds rules of its own for the calls behi
 and ipc; where these would allow what the stack does not, all calls of the two are denied.
 And a rule is for all architectures that a profile lists, but compares the low halves of
 arguments only on 32-bit ones; where the stack says different things there, the stricter one
-holds on all.`,
+holds on all.
+
+JSON: layers, ceilings, digest (of the profile in OCI's format), instructions, style (of the
+rules that the filter was compiled from), profile (in OCI's format), and with --explain
+regions as strata show has them.`,
 		Example: `  strata stack base/runc app/nginx -o nginx.json
   strata stack runtime/default web.json --ceiling runtime/default --explain`,
-		Args: cobra.MinimumNArgs(1),
+		Args: wants(1, unlimited, "the layers of a stack, base first"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, ok := profile.ParseFormat(format)
 			if !ok {
@@ -72,7 +75,7 @@ holds on all.`,
 				return err
 			}
 			if s.Unconfined {
-				return errors.New("the stack restricts nothing: run the container unconfined instead")
+				return errUnconfined
 			}
 			if !exact {
 				if s.Set, err = in.writable(s.Set); err != nil {
@@ -83,6 +86,7 @@ holds on all.`,
 		},
 	}
 	in.addTo(cmd)
+	cmd.ValidArgsFunction = in.completeProfiles(unlimited)
 	f := cmd.Flags()
 	f.StringVarP(&output, "output", "o", "", "write the profile to this file")
 	f.StringVar(&format, "format", profile.OCI.String(), "format of the profile: oci, docker or spo")
@@ -92,6 +96,7 @@ holds on all.`,
 	f.BoolVar(&exact, "exact", false, "fail where libseccomp can not be told exactly what the stack says, instead of denying more")
 	f.BoolVar(&explain, "explain", false, "print which layer's rule decided each part; the profile goes to --output alone")
 	f.BoolVar(&asJSON, "json", false, "print everything as JSON")
+	completeFlags(cmd, &in)
 	return cmd
 }
 

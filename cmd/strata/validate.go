@@ -3,12 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"strata/internal/profile"
-	"strata/internal/safefile"
 	"strata/internal/stack"
 )
 
@@ -32,51 +31,58 @@ func newValidate() *cobra.Command {
 		Long: `Read profiles as strictly as Strata does before it enforces them: what an engine would
 ignore or misread is an error, and the filter that libseccomp makes of a profile must do
 what the profile says. The exit code is 0 if all are right, 1 if not, 2 if one can not be
-read at all.`,
-		Args: cobra.MinimumNArgs(1),
+read at all.
+
+JSON: a list with file, valid, errors, warnings and instructions for each.`,
+		Args: wants(1, unlimited, "profiles"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := in.prepare(); err != nil {
 				return err
 			}
 			var results []validJSON
+			var missing []error
 			answer := error(nil)
 			for _, name := range args {
 				result, err := validate(&in, name, strict)
-				if err != nil {
-					return err
-				}
-				if !result.Valid {
+				switch {
+				case errors.As(err, new(unreadable)):
+					missing = append(missing, err)
+				case err != nil:
 					answer = errNo
 				}
 				results = append(results, result)
+				if !asJSON {
+					printValid(cmd, result, err)
+				}
 			}
 			if asJSON {
-				return errors.Join(writeJSON(cmd.OutOrStdout(), results), answer)
+				answer = errors.Join(writeJSON(cmd.OutOrStdout(), results), answer)
 			}
-			for _, r := range results {
-				printValid(cmd, r)
+			if len(missing) > 0 {
+				return errors.Join(missing...)
 			}
 			return answer
 		},
 	}
 	in.addTo(cmd)
+	cmd.ValidArgsFunction = in.completeProfiles(unlimited)
 	cmd.Flags().BoolVar(&strict, "strict", false, "take unknown system calls for errors")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	completeFlags(cmd, &in)
 	return cmd
 }
 
-// validate reads one profile. An error says that there is nothing to judge.
+// validate judges one profile. The error says why it is not right.
 func validate(in *input, name string, strict bool) (validJSON, error) {
 	result := validJSON{File: name}
 	chain, warnings, err := in.load(name)
-	if unreadable(err) {
-		return result, err
-	}
-	for _, w := range warnings {
-		result.Warnings = append(result.Warnings, w.String())
-	}
 	if err == nil && strict {
 		err = warnings.Strict()
+	}
+	for _, w := range warnings {
+		if !strict || w.Reason != profile.UnknownCall {
+			result.Warnings = append(result.Warnings, w.String())
+		}
 	}
 	if err == nil {
 		result.Instructions, err = instructions(in, chain)
@@ -85,12 +91,7 @@ func validate(in *input, name string, strict bool) (validJSON, error) {
 		result.Errors = lines(err)
 	}
 	result.Valid = err == nil
-	return result, nil
-}
-
-func unreadable(err error) bool {
-	path := (*fs.PathError)(nil)
-	return errors.As(err, &path) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, safefile.ErrUnguarded)
+	return result, err
 }
 
 // instructions compiles a profile and proves the filter.
@@ -99,6 +100,9 @@ func instructions(in *input, chain []*profile.Profile) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if s.Unconfined {
+		return 0, nil
+	}
 	proof, err := in.prove(s.Set)
 	if err != nil {
 		return 0, err
@@ -106,15 +110,22 @@ func instructions(in *input, chain []*profile.Profile) (int, error) {
 	return len(proof.Program), nil
 }
 
-func printValid(cmd *cobra.Command, r validJSON) {
+// printValid prints what was found. That a profile can not be read is printed as an error, at the end.
+func printValid(cmd *cobra.Command, r validJSON, err error) {
 	w := cmd.OutOrStdout()
-	for _, text := range r.Errors {
-		fmt.Fprintf(w, "%s: error: %s\n", r.File, text)
+	about := fmt.Sprintf("profile %q: ", r.File) // said at the beginning of the line
+	if !errors.As(err, new(unreadable)) {
+		for _, text := range r.Errors {
+			fmt.Fprintf(w, "%s: error: %s\n", r.File, strings.TrimPrefix(text, about))
+		}
 	}
 	for _, text := range r.Warnings {
-		fmt.Fprintf(w, "%s: warning: %s\n", r.File, text)
+		fmt.Fprintf(w, "%s: warning: %s\n", r.File, strings.TrimPrefix(text, about))
 	}
-	if r.Valid {
+	switch {
+	case r.Valid && r.Instructions == 0:
+		fmt.Fprintf(w, "%s: right, no filter\n", r.File)
+	case r.Valid:
 		fmt.Fprintf(w, "%s: right, %d instructions\n", r.File, r.Instructions)
 	}
 }
