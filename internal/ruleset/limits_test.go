@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"strata/internal/syscalls"
@@ -39,8 +40,11 @@ func TestLimits(t *testing.T) {
 	check(t, err)
 	_, err = Union(a, b)
 	refused("a union", err)
-	_, _, err = Within(a, b)
+	yes, _, err := Within(a, b)
 	refused("a walk over two diagrams that makes few nodes", err)
+	if yes {
+		t.Error("what could not be compared is said to be within")
+	}
 
 	_, err = a.Rules(Short)
 	refused("rules", err)
@@ -52,5 +56,29 @@ func TestLimits(t *testing.T) {
 	refused("differences", err)
 	if within, _, err := Within(a, a); !within || err != nil {
 		t.Errorf("a set is within itself, however complex: %v", err)
+	}
+}
+
+// TestManyValues would take minutes if the values were looked for once for each action.
+func TestManyValues(t *testing.T) {
+	const values = 2000
+	var rules []Rule
+	for i := range uint64(values) {
+		rules = append(rules, rule(Action{Trace, uint16(i + 1)}, "close", Condition{0, EQ, i * 0x9e3779b97f4a7c15, 0}))
+	}
+	got, err := must(t, source(eperm, syscalls.X86_64, rules...)).Rules(Short)
+	if err != nil || len(got) != values {
+		t.Errorf("%d rules, %v", len(got), err)
+	}
+}
+
+func TestManyRulesWithConditions(t *testing.T) {
+	r := rule(allow, "", Condition{Op: EQ})
+	r.Names = slices.Repeat([]string{"close"}, maxClauses)
+	if _, err := Read(source(eperm, syscalls.X86_64, r, rule(allow, "read")), Options{}); err != nil {
+		t.Errorf("as many as may be: %v", err)
+	}
+	if _, err := Read(source(eperm, syscalls.X86_64, r, rule(allow, "read", Condition{Op: EQ})), Options{}); !errors.Is(err, ErrTooComplex) {
+		t.Errorf("one more: %v", err)
 	}
 }

@@ -91,7 +91,12 @@ type spoken struct {
 	rule *Rule
 }
 
+// maxClauses bounds the rules with conditions that are read for an ABI, each name and alternative counted. The engines'
+// default profiles have about twenty, and a filter has 4096 instructions.
+const maxClauses = 1 << 14
+
 func (set *Set) readABI(abi syscalls.ABI, rules []Rule, o Options) error {
+	conditional := 0
 	byNumber := map[uint32][]spoken{}
 	for i := range rules {
 		rule := &rules[i]
@@ -99,6 +104,13 @@ func (set *Set) readABI(abi syscalls.ABI, rules []Rule, o Options) error {
 			continue
 		}
 		for _, conditions := range rule.Alternatives() {
+			if len(conditions) > 0 {
+				conditional += len(rule.Names)
+			}
+			if conditional > maxClauses {
+				return fmt.Errorf("%v: more than %d rules with conditions, each name and alternative counted: %w",
+					rule.Origin, maxClauses, ErrTooComplex)
+			}
 			for _, name := range rule.Names {
 				for _, c := range clauses(abi, name, conditions) {
 					byNumber[c.number] = append(byNumber[c.number], spoken{c, rule})
