@@ -16,13 +16,27 @@ func TestReadMeansTheDefinition(t *testing.T) {
 		points(t, src.ABIs, func(abi syscalls.ABI, nr uint32, args Args) {
 			want, wantSaid := reference(src, abi, nr, args)
 			got, said := set.Said(abi, nr, args)
-			if got.Kind != want.Kind || said != wantSaid {
+			if got != want || said != wantSaid {
 				t.Fatalf("%s on %v: %v, %v; want %v, %v", args.call(abi, nr), abi, got, said, want, wantSaid)
 			}
 			if !said && set.At(abi, nr, args) != src.Default {
 				t.Fatalf("%s on %v: not the default where nothing is said", args.call(abi, nr), abi)
 			}
 		})
+	})
+}
+
+// A condition holds of the same arguments by itself, where messages say so, and in a set.
+func TestConditionsHoldAsTheyAreRead(t *testing.T) {
+	nr, _ := syscalls.X86_64.Number("close")
+	rapid.Check(t, func(t *rapid.T) {
+		c := genCondition().Draw(t, "condition")
+		set := must(t, Source{Default: enosys, ABIs: []syscalls.ABI{syscalls.X86_64}, Rules: []Rule{rule(allow, "close", c)}})
+		var args Args
+		args[c.Arg] = rapid.OneOf(genArg(), rapid.SampledFrom([]uint64{c.Value, c.Value - 1, c.Value + 1, c.ValueTwo})).Draw(t, "argument")
+		if _, said := set.Said(syscalls.X86_64, nr, args); said != c.Holds(args) {
+			t.Fatalf("%v of %#x: holds %v, read as %v", c, args[c.Arg], c.Holds(args), said)
+		}
 	})
 }
 

@@ -176,7 +176,7 @@ func reference(src Source, abi syscalls.ABI, nr uint32, args Args) (Action, bool
 	if len(conditional) == 0 {
 		return Action{}, false
 	}
-	return slices.MaxFunc(conditional, func(a, b Action) int { return int(a.Kind) - int(b.Kind) }), true
+	return slices.MaxFunc(conditional, func(a, b Action) int { return int(a.Kind) - int(b.Kind) }), true // the first such
 }
 
 func note(a Action, always, holds bool, unconditional, conditional []Action) ([]Action, []Action) {

@@ -2,8 +2,12 @@ package ruleset
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"strata/internal/syscalls"
 )
@@ -239,6 +243,8 @@ func TestStylesOfValues(t *testing.T) {
 			map[Style]string{Short: "arg0&0xfffffffffffffffe == 0x4", Masks: "arg0&0xfffffffffffffffe == 0x4"}},
 		{"no flag of a mask", []Rule{rule(allow, "close", Condition{0, MaskedEQ, 0x7e020000, 0})},
 			map[Style]string{Short: "arg0&0x7e020000 == 0x0", Masks: "arg0&0x7e020000 == 0x0"}},
+		{"a whole value of 32 bits", []Rule{rule(allow, "close", Condition{0, MaskedEQ, 0xffffffff, 7})},
+			map[Style]string{Short: "arg0&0xffffffff == 0x7"}},
 		{"only the last condition is an order", []Rule{rule(allow, "close", Condition{0, GE, 1 << 63, 0}, Condition{1, GE, 3, 0})},
 			map[Style]string{Short: "arg0&0x8000000000000000 == 0x8000000000000000 and arg1 >= 0x3"}},
 	}
@@ -311,6 +317,13 @@ func TestSetsOfOtherArchitecturesDiffer(t *testing.T) {
 	two, err := Read(src, Options{})
 	check(t, err)
 	within(t, "calls of an architecture that is not listed kill", one, two)
+	for _, pair := range [][2]*Set{{one, two}, {two, one}} {
+		equal, w, err := Equal(pair[0], pair[1])
+		check(t, err)
+		if equal || w.ABI != syscalls.X32 {
+			t.Errorf("one architecture and two are equal: %v, %v", equal, w)
+		}
+	}
 	inside, w, err := Within(two, one)
 	check(t, err)
 	if inside || w.ABI != syscalls.X32 || w.B != Foreign {
@@ -324,5 +337,69 @@ func TestSetsOfOtherArchitecturesDiffer(t *testing.T) {
 	}
 	if _, err := Union(one, func() *Set { s, _ := Read(source(eperm, syscalls.ARM), Options{}); return s }()); !errors.Is(err, ErrNoABI) {
 		t.Errorf("a union on no architecture: %v", err)
+	}
+}
+
+// TestKindsAreInTheOrderOfTheKernel has the values that seccomp_run_filters compares (kernel/seccomp.c), as signed
+// numbers: of the answers of several filters it takes the least.
+func TestKindsAreInTheOrderOfTheKernel(t *testing.T) {
+	answers := map[Kind]uint32{
+		KillProcess: unix.SECCOMP_RET_KILL_PROCESS, KillThread: unix.SECCOMP_RET_KILL_THREAD, Trap: unix.SECCOMP_RET_TRAP,
+		Errno: unix.SECCOMP_RET_ERRNO, Notify: unix.SECCOMP_RET_USER_NOTIF, Trace: unix.SECCOMP_RET_TRACE,
+		Log: unix.SECCOMP_RET_LOG, Allow: unix.SECCOMP_RET_ALLOW,
+	}
+	for _, a := range Kinds() {
+		for _, b := range Kinds() {
+			if a.StricterThan(b) != (int32(answers[a]) < int32(answers[b])) {
+				t.Errorf("%v is stricter than %v: %v", a, b, a.StricterThan(b))
+			}
+		}
+	}
+	if len(Kinds()) != len(answers) || Foreign != (Action{Kind: KillThread}) {
+		t.Errorf("kinds %v, on other ABIs %v", Kinds(), Foreign)
+	}
+}
+
+// Calls that neither set speaks of are compared, too, whichever calls both speak of.
+func TestDefaultsAreCompared(t *testing.T) {
+	for _, abi := range syscalls.ABIs() {
+		var names []string
+		for nr := range uint32(5) { // the first ones
+			if name, ok := abi.Name(nr); ok {
+				names = append(names, name)
+			}
+		}
+		loose, strict := source(Action{Kind: Log}, abi), source(eperm, abi)
+		for _, src := range []*Source{&loose, &strict} {
+			src.Rules = []Rule{{Names: names, Action: allow}}
+		}
+		a, b := must(t, loose), must(t, strict)
+		inside, w, err := Within(a, b)
+		check(t, err)
+		if inside || !w.Others || w.A != (Action{Kind: Log}) || w.B != eperm || a.At(abi, w.Number, w.Args) != w.A {
+			t.Errorf("%v: within %v, %+v", abi, inside, w)
+		}
+	}
+}
+
+func TestDiffSaysWhoseRules(t *testing.T) {
+	a := source(eperm, syscalls.X86_64, rule(allow, "read"), rule(allow, "close", Condition{0, NE, 0, 0}))
+	b := source(eperm, syscalls.X86_64, rule(enosys, "close"))
+	b.Layer, b.Rules[0].Origin.Layer = "q", "q"
+	regions, err := Diff(must(t, a), must(t, b))
+	check(t, err)
+	var got []string
+	for _, r := range regions {
+		got = append(got, fmt.Sprintf("%s if %q: %v by %v, %v by %v, as %#x", r.Syscall, r.When(), r.A, r.FromA, r.B, r.FromB, r.Example[0]))
+	}
+	want := []string{
+		`read if "": ALLOW by rule 1 of "p", ERRNO(EPERM) by default action of "q", as 0x0`,
+		`close if "arg0 == 0x0": ERRNO(EPERM) by default action of "p", ERRNO(ENOSYS) by rule 1 of "q", as 0x0`,
+		`close if "arg0 != 0x0": ALLOW by rule 2 of "p", ERRNO(ENOSYS) by rule 1 of "q", as 0x1`,
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("differences\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
