@@ -116,3 +116,32 @@ func (done proofs) stack(t *testing.T, name string, p Plan) *ruleset.Set {
 	}
 	return tight
 }
+
+// What is read of an engine's default is what the engine installs, its rules added as they stand in it.
+func TestDefaultsAreReadAsEnginesCompileThem(t *testing.T) {
+	compared := 0
+	for _, c := range containers {
+		for _, p := range defaultsFor(t, c.machine.Native) {
+			r, _, err := p.Resolve(c.machine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			set, err := r.Set(ruleset.Options{Overlap: ruleset.Strictest})
+			if err != nil {
+				t.Fatal(err)
+			}
+			source := r.Source()
+			compiled, err := filter.Compile(source.Default, source.Rules, source.ABIs, filter.Options{})
+			if err != nil {
+				t.Fatalf("%s: %s: %v", c.name, p.Name, err)
+			}
+			if err := filter.Prove(set, compiled); err != nil {
+				t.Errorf("%s: %s: %v", c.name, p.Name, err)
+			}
+			compared++
+		}
+	}
+	if compared != 26 {
+		t.Errorf("%d defaults were compared, want 7 for each of three containers and 5 on arm64", compared)
+	}
+}
