@@ -75,6 +75,85 @@ func plain(src ruleset.Source) bool {
 	return true
 }
 
+// TestEveryActionIsCompiled tries each action with the least and the greatest number that it can carry, as the default
+// and in a rule.
+func TestEveryActionIsCompiled(t *testing.T) {
+	var all []ruleset.Action
+	for _, kind := range ruleset.Kinds() {
+		all = append(all, ruleset.Action{Kind: kind})
+	}
+	all = append(all, ruleset.Action{Kind: ruleset.Errno, Errno: maxErrno}, ruleset.Action{Kind: ruleset.Trace, Errno: 0xffff})
+	for _, fallback := range all {
+		for _, a := range all {
+			// cacheflush is beyond the table of Arm.
+			set := read(t, ruleset.Source{
+				Default: fallback, ABIs: syscalls.ABIs(), Rules: []ruleset.Rule{{Names: []string{"close", "cacheflush"}, Action: a}},
+			})
+			if _, err := Proven(set, Options{}); err != nil {
+				t.Errorf("%v beside the default %v: %v", a, fallback, err)
+			}
+		}
+	}
+}
+
+// TestProgramsForOtherArchitectures has programs that let calls of an architecture through that the set is not about.
+func TestProgramsForOtherArchitectures(t *testing.T) {
+	src := ruleset.Source{
+		Default: ruleset.Action{Kind: ruleset.Errno, Errno: 1}, ABIs: []syscalls.ABI{syscalls.X86_64},
+		Rules: []ruleset.Rule{{Names: []string{"read"}, Action: ruleset.Action{Kind: ruleset.Allow}}},
+	}
+	set := read(t, src)
+	for _, abi := range syscalls.ABIs()[1:] {
+		c, err := Compile(src.Default, src.Rules, []syscalls.ABI{syscalls.X86_64, abi}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d *Disagreement
+		if err := Prove(set, c); !errors.As(err, &d) || d.Witness.ABI != abi || d.Witness.A != ruleset.Foreign {
+			t.Errorf("a program for %v, too: %v", abi, err)
+		}
+	}
+	// One that lets a single number through, within the table of x86 and beyond it.
+	c, err := Compile(src.Default, src.Rules, src.ABIs, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, nr := range []uint32{5, 100000} {
+		hole := Program{
+			{Op: opLoad, K: offsetArch}, {Op: opEqual, K: syscalls.X86.Audit(), Jf: 3},
+			{Op: opLoad, K: offsetNumber}, {Op: opEqual, K: nr, Jf: 1}, {Op: opRet, K: returns[ruleset.Allow]},
+		}
+		var d *Disagreement
+		err := Prove(set, &Compiled{Program: append(hole, c.Program...)})
+		if !errors.As(err, &d) || d.Witness.ABI != syscalls.X86 || d.Witness.Number != nr {
+			t.Errorf("a program that allows call %d of x86: %v", nr, err)
+		}
+	}
+	// One that looks at a bit of the number, on x86 only.
+	bit := Program{
+		{Op: opLoad, K: offsetArch}, {Op: opEqual, K: syscalls.X86.Audit(), Jf: 3},
+		{Op: opLoad, K: offsetNumber}, {Op: opAny, K: 1 << 20, Jf: 1}, {Op: opRet, K: returns[ruleset.Allow]},
+	}
+	if err := Prove(set, &Compiled{Program: append(bit, c.Program...)}); !errors.Is(err, ErrNotLiftable) {
+		t.Errorf("a program that looks at a bit of the number: %v", err)
+	}
+}
+
+// TestSimulatedRegisters: registers of x86 have 32 bits, those of x32 have 64.
+func TestSimulatedRegisters(t *testing.T) {
+	_, high := offsetsOf(2)
+	p := Program{{Op: opLoad, K: uint32(high)}, {Op: opEqual, Jf: 1}, {Op: opRet, K: returns[ruleset.Allow]}, {Op: opRet, K: returns[ruleset.Log]}}
+	for _, abi := range syscalls.ABIs() {
+		want := ruleset.Log
+		if abi == syscalls.X86 || abi == syscalls.ARM {
+			want = ruleset.Allow
+		}
+		if got, err := p.Simulate(ruleset.Call{ABI: abi, Args: ruleset.Args{2: 1 << 32}}); err != nil || got.Kind != want {
+			t.Errorf("a high half on %v: %v, %v, want %v", abi, got, err, want)
+		}
+	}
+}
+
 // TestMultiplexedCalls has libseccomp say behind which code of socketcall or ipc each call is.
 func TestMultiplexedCalls(t *testing.T) {
 	seen := map[string]bool{}

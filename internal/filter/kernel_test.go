@@ -141,6 +141,7 @@ func TestLoadRefuses(t *testing.T) {
 		"no program":        Load(nil, 0),
 		"a long program":    Load(make(Program, Limit+1), 0),
 		"a listener's flag": Load(allow, WaitKillable),
+		"an unknown flag":   Load(allow, 1<<30), // which is up to the kernel
 	} {
 		if err == nil {
 			t.Errorf("%s is loaded", name)

@@ -193,7 +193,7 @@ func (l *lifter) beyond(abi syscalls.ABI) []uint32 {
 	in := known(abi)
 	out := []uint32{abi.Max() + 1}
 	for _, k := range l.numbers {
-		for _, nr := range []uint32{k - 1, k, k + 1} {
+		for _, nr := range []uint32{k, k + 1} {
 			if abi == syscalls.X32 {
 				if nr < syscalls.X32Bit {
 					continue

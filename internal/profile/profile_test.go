@@ -230,6 +230,7 @@ func TestWarnings(t *testing.T) {
 			{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}, {"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]}`),
 			"rule 1 (clone): two conditions on argument 0", RepeatedIndex},
 		{"never", rule(`{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 1, "valueTwo": 2, "op": "SCMP_CMP_MASKED_EQ"}]}`), "never holds", NoEffect},
+		{"never, in part", rule(`{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 3, "valueTwo": 6, "op": "SCMP_CMP_MASKED_EQ"}]}`), "never holds", NoEffect},
 		{"second value", rule(`{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 1, "valueTwo": 2, "op": "SCMP_CMP_EQ"}]}`), "no meaning", NoEffect},
 		{"nobody listens", rule(`{"names": ["clone"], "action": "SCMP_ACT_NOTIFY"}`), "no listenerPath", NoEffect},
 		{"nothing to hear", `{"defaultAction": "SCMP_ACT_LOG", "listenerPath": "/run/x"}`, "no rule notifies", NoEffect},

@@ -131,9 +131,9 @@ func TestRulesAreReadAsTheSet(t *testing.T) {
 func wellFormed(t fataler, set *Set, style Style, rules []Rule) {
 	t.Helper()
 	conditional := false
-	for _, r := range rules {
-		if err := r.valid(); err != nil {
-			t.Fatalf("%v", err)
+	for i, r := range rules {
+		if err := r.valid(); err != nil || r.Origin.Rule != i {
+			t.Fatalf("rule %d is %v: %v", i, r, err)
 		}
 		if r.repeatsArgument() {
 			t.Fatalf("%v names an argument twice", r)

@@ -222,8 +222,52 @@ func TestProvenance(t *testing.T) {
 	closeNr, _ := syscalls.X86_64.Number("close")
 	pieces, err := set.Pieces(syscalls.X86_64, closeNr)
 	check(t, err)
-	if len(pieces) != 2 {
+	if len(pieces) != 2 || pieces[0].Origin != (Origin{"c", 1}) || pieces[1].Origin != (Origin{"p", 1}) {
 		t.Errorf("close has pieces %v, want one by each layer", pieces)
+	}
+}
+
+// TestBoundary has every kind of condition's thresholds among the calls that tests try.
+func TestBoundary(t *testing.T) {
+	for _, abi := range syscalls.ABIs() {
+		nr, _ := abi.Number("close")
+		for _, c := range []struct {
+			condition Condition
+			want      []uint64
+		}{
+			{Condition{1, EQ, 7, 0}, []uint64{6, 7, 8}},
+			{Condition{1, NE, 7, 0}, []uint64{6, 7, 8}},
+			{Condition{1, LT, 7, 0}, []uint64{6, 7}},
+			{Condition{1, LE, 7, 0}, []uint64{7, 8}},
+			{Condition{1, GE, 7, 0}, []uint64{6, 7}},
+			{Condition{1, GT, 7, 0}, []uint64{7, 8}},
+			{Condition{1, MaskedEQ, 0x50, 0x40}, []uint64{0x40, 0x50, 0, ^uint64(0x10) >> (wordBits - width(abi))}},
+		} {
+			tried := map[uint64]bool{}
+			others, beyond := 0, 0
+			for call, err := range Boundary(must(t, source(eperm, abi, rule(allow, "close", c.condition)))) {
+				check(t, err)
+				switch {
+				case call.Number == nr:
+					tried[call.Args[1]] = true
+				case call.Number > abi.Max():
+					beyond++
+				default:
+					others++
+				}
+			}
+			for _, v := range c.want {
+				if !tried[v] {
+					t.Errorf("%v on %v: %#x is not tried", c.condition, abi, v)
+				}
+			}
+			if width(abi) == wordBits && c.condition.Op == EQ && !tried[1<<32|7] {
+				t.Errorf("%v on %v: high halves are not tried", c.condition, abi)
+			}
+			if others != 1 || beyond != 1 {
+				t.Errorf("%v on %v: %d other calls and %d beyond the table", c.condition, abi, others, beyond)
+			}
+		}
 	}
 }
 

@@ -131,8 +131,8 @@ func TestBuild(t *testing.T) {
 		{"two ceilings", []string{"ALLOW"}, []string{"ALLOW; read ERRNO/1", "ALLOW; write ERRNO/1"}, false, false,
 			map[string]string{"read": "ERRNO(EPERM)", "write": "ERRNO(EPERM)", "close": "ALLOW"}},
 
-		{"log", []string{"ERRNO/38; read ALLOW; clone KILL_PROCESS; close TRACE/7"}, nil, false, true,
-			map[string]string{"read": "ALLOW", "clone": "LOG", "write": "LOG", "close": "TRACE(7)"}},
+		{"log", []string{"ERRNO/38; read ALLOW; clone KILL_PROCESS; close TRACE/7; open TRAP; stat KILL_THREAD"}, nil, false, true,
+			map[string]string{"read": "ALLOW", "clone": "LOG", "write": "LOG", "close": "TRACE(7)", "open": "LOG", "stat": "LOG"}},
 		{"log below a ceiling", []string{"ERRNO/38; read ALLOW"}, []string{"ALLOW; write ERRNO/1"}, false, true,
 			map[string]string{"read": "ALLOW", "write": "ERRNO(EPERM)", "close": "LOG"}},
 	} {
