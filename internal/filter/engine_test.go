@@ -96,6 +96,21 @@ func TestEveryActionIsCompiled(t *testing.T) {
 	}
 }
 
+func TestLayoutsDiffer(t *testing.T) {
+	base, _ := defaults(t)
+	var instructions [2]int
+	for i, linear := range []bool{false, true} {
+		c, err := Compile(base.Default, base.Rules, base.ABIs, Options{Linear: linear})
+		if err != nil {
+			t.Fatal(err)
+		}
+		instructions[i] = len(c.Program)
+	}
+	if instructions[0] == instructions[1] {
+		t.Errorf("both layouts have %d instructions", instructions[0])
+	}
+}
+
 // TestProgramsForOtherArchitectures has programs that let calls of an architecture through that the set is not about.
 func TestProgramsForOtherArchitectures(t *testing.T) {
 	src := ruleset.Source{

@@ -137,14 +137,17 @@ func TestLoadIsForAllThreads(t *testing.T) {
 
 func TestLoadRefuses(t *testing.T) {
 	allow := Program{{Op: opRet, K: returns[ruleset.Allow]}}
-	for name, err := range map[string]error{
-		"no program":        Load(nil, 0),
-		"a long program":    Load(make(Program, Limit+1), 0),
-		"a listener's flag": Load(allow, WaitKillable),
-		"an unknown flag":   Load(allow, 1<<30), // which is up to the kernel
+	for _, test := range []struct {
+		name, says string
+		err        error
+	}{
+		{"no program", "0 instructions", Load(nil, 0)},
+		{"a long program", "4097 instructions", Load(make(Program, Limit+1), 0)},
+		{"a listener's flag", "leave the flag to the runtime", Load(allow, WaitKillable)},
+		{"an unknown flag", "the kernel refuses", Load(allow, 1<<30)},
 	} {
-		if err == nil {
-			t.Errorf("%s is loaded", name)
+		if test.err == nil || !strings.Contains(test.err.Error(), test.says) {
+			t.Errorf("%s: %v, want an error that says %q", test.name, test.err, test.says)
 		}
 	}
 }

@@ -275,6 +275,14 @@ func TestReadings(t *testing.T) {
 	if p.Format() != Docker || !p.Conditional() {
 		t.Errorf("format is %s, conditional %v", p.Format(), p.Conditional())
 	}
+	for _, p := range []*Profile{
+		{Arches: []Arch{ArchNative}}, {ArchMap: []ArchMap{{Arch: "SCMP_ARCH_X86"}}},
+		{Rules: []Rule{{Excludes: Filter{Kernel: Kernel{5, 8}}}}}, {Rules: []Rule{{Includes: Filter{Arches: []string{"arm64"}}}}},
+	} {
+		if !p.Conditional() {
+			t.Errorf("%+v says the same on every machine", p)
+		}
+	}
 }
 
 // An object as kubectl shows it: JSON, and with what a cluster adds.

@@ -3,8 +3,10 @@ package profile
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"strata/internal/ruleset"
@@ -82,6 +84,8 @@ func TestResolveArchitectures(t *testing.T) {
 			[]Arch{"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"}, []syscalls.ABI{syscalls.AArch64, syscalls.ARM}, 0},
 		{"native twice", Profile{Arches: []Arch{ArchNative, "SCMP_ARCH_X86_64"}}, syscalls.X86_64,
 			[]Arch{"SCMP_ARCH_X86_64"}, []syscalls.ABI{syscalls.X86_64}, 0},
+		{"mapped on another machine than the first", Profile{ArchMap: []ArchMap{archMap[0], {Arch: "SCMP_ARCH_AARCH64", Sub: []Arch{"SCMP_ARCH_ARM"}}}}, syscalls.AArch64,
+			[]Arch{"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"}, []syscalls.ABI{syscalls.AArch64, syscalls.ARM}, 0},
 		{"native not listed", Profile{Arches: []Arch{"SCMP_ARCH_X86"}}, syscalls.X86_64,
 			[]Arch{"SCMP_ARCH_X86"}, []syscalls.ABI{syscalls.X86_64, syscalls.X86}, 0},
 		{"without a table", Profile{Arches: []Arch{"SCMP_ARCH_X86_64", "SCMP_ARCH_MIPS", "SCMP_ARCH_LOONGARCH64"}}, syscalls.X86_64,
@@ -186,16 +190,24 @@ func TestThroughRules(t *testing.T) {
 // Every action and operator has a counterpart of its own in the algebra.
 func TestVocabularyIsComplete(t *testing.T) {
 	for name, a := range actions {
-		if meanings[a.is] == 0 {
-			t.Errorf("action %s means nothing", name)
+		if meanings[a.is].String() != strings.TrimPrefix(string(a.is), "SCMP_ACT_") {
+			t.Errorf("action %s means %v", name, meanings[a.is])
 		}
 		if meanings[a.is].HasData() != a.numbers {
 			t.Errorf("action %s: the algebra disagrees on whether it has a number", name)
 		}
 	}
 	for _, op := range ops {
-		if comparisons[op] == 0 {
-			t.Errorf("operator %s means nothing", op)
+		if comparisons[op].String() != strings.TrimPrefix(string(op), "SCMP_CMP_") {
+			t.Errorf("operator %s means %v", op, comparisons[op])
+		}
+	}
+	for name, number := range map[string]int{
+		"CAP_CHOWN": unix.CAP_CHOWN, "CAP_SYS_ADMIN": unix.CAP_SYS_ADMIN, "CAP_SETFCAP": unix.CAP_SETFCAP,
+		"CAP_CHECKPOINT_RESTORE": unix.CAP_LAST_CAP,
+	} {
+		if slices.Index(capabilities, name) != number {
+			t.Errorf("capability %s is not the one of number %d", name, number)
 		}
 	}
 	if len(actionOf) != len(ruleset.Kinds()) || len(opOf) != len(ruleset.Ops()) {

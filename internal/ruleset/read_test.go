@@ -227,6 +227,26 @@ func TestProvenance(t *testing.T) {
 	}
 }
 
+// Where all conditions of a rule are on the high halves, it is unconditional on 32-bit ABIs, and which of two such rules
+// holds there is up to their order, which is not the one in which they are written.
+func TestRulesOfHighHalvesOnly(t *testing.T) {
+	high := func(mask, v uint64) Condition { return Condition{0, MaskedEQ, mask << 32, v << 32} }
+	for _, first := range []Action{allow, kill} {
+		second := allow
+		if first == allow {
+			second = kill
+		}
+		src := source(eperm, syscalls.X86_64, rule(first, "close", high(0xff, 0)), rule(second, "close", high(1, 1)))
+		src.ABIs = []syscalls.ABI{syscalls.X86_64, syscalls.X86}
+		set := must(t, src)
+		for _, style := range Styles() {
+			if rules, err := set.Rules(style); !errors.Is(err, ErrNotWritable) {
+				t.Errorf("%v first, %v: %v, %v", first, style, rules, err)
+			}
+		}
+	}
+}
+
 // TestBoundary has every kind of condition's thresholds among the calls that tests try.
 func TestBoundary(t *testing.T) {
 	for _, abi := range syscalls.ABIs() {

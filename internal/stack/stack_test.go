@@ -236,6 +236,7 @@ func TestFlags(t *testing.T) {
 	const (
 		spec   = `"SECCOMP_FILTER_FLAG_SPEC_ALLOW"`
 		log    = `"SECCOMP_FILTER_FLAG_LOG"`
+		tsync  = `"SECCOMP_FILTER_FLAG_TSYNC"`
 		kill   = `"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"`
 		listen = `; "listenerPath": "/run/l.sock", "listenerMetadata": "m"`
 	)
@@ -243,6 +244,7 @@ func TestFlags(t *testing.T) {
 	type result struct {
 		flags    []profile.Flag
 		listener string
+		metadata string
 	}
 	for _, c := range []struct {
 		name             string
@@ -256,8 +258,11 @@ func TestFlags(t *testing.T) {
 		{"mitigation on in the ceiling", []string{"ALLOW" + flags(spec)}, []string{"ALLOW"}, result{}, nil},
 		{"logged by one", []string{"ALLOW" + flags(log), "ALLOW" + flags(spec)}, nil, result{flags: []profile.Flag{profile.FlagLog}}, nil},
 		{"logged by the ceiling", []string{"ALLOW"}, []string{"ALLOW" + flags(log)}, result{flags: []profile.Flag{profile.FlagLog}}, nil},
+		{"all threads, for one", []string{"ALLOW", "ALLOW" + flags(tsync)}, nil, result{flags: []profile.Flag{profile.FlagTSync}}, nil},
+		{"waiting, for one that does not notify", []string{"ALLOW" + flags(kill), "ALLOW; close NOTIFY" + listen}, nil,
+			result{flags: []profile.Flag{profile.FlagWaitKillable}, listener: "/run/l.sock", metadata: "m"}, nil},
 		{"a listener", []string{"ALLOW", "ALLOW; close NOTIFY" + listen + flags(kill)}, nil,
-			result{flags: []profile.Flag{profile.FlagWaitKillable}, listener: "/run/l.sock"}, nil},
+			result{flags: []profile.Flag{profile.FlagWaitKillable}, listener: "/run/l.sock", metadata: "m"}, nil},
 		{"a listener that hears nothing any more", []string{"ALLOW; close ERRNO/1", "ALLOW; close NOTIFY" + listen + flags(kill)}, nil, result{}, nil},
 		{"two listeners", []string{"ALLOW; close NOTIFY" + listen, "ALLOW; read NOTIFY" + listen}, nil, result{}, ErrTwoListeners},
 		{"a listener and a layer that notifies", []string{"ALLOW; close NOTIFY", "ALLOW" + listen}, nil, result{}, ErrTwoListeners},
@@ -275,7 +280,10 @@ func TestFlags(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := s.Document(rules)
-		if got := (result{p.Flags, p.ListenerPath}); !reflect.DeepEqual(got, c.want) {
+		if got := strings.Join(s.Layers, "+"); p.Name != got {
+			t.Errorf("%s: the document of %s is named %s", c.name, got, p.Name)
+		}
+		if got := (result{p.Flags, p.ListenerPath, p.ListenerMetadata}); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
@@ -327,7 +335,7 @@ func TestBuildRefuses(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	s, err := Plan{
-		Layers:   chains(t, 'a', "ALLOW X86_64 X86; clone ERRNO/1 0 EQ 1; read LOG", "ERRNO/38; clone,close,write ALLOW; umount2 ALLOW"),
+		Layers:   chains(t, 'a', "ALLOW X86_64 X86; clone ERRNO/1 0 EQ 1; read LOG", "LOG; getpid ALLOW", "ERRNO/38; clone,close,write ALLOW; umount2 ALLOW"),
 		Ceilings: chains(t, 'x', "ALLOW X86_64 X86; close TRAP"), Machine: amd64,
 	}.Build()
 	if err != nil {
@@ -342,13 +350,14 @@ func TestExplain(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %q %v %v: %v", r.Action, r.When(), r.Names, r.ABIs, r.Origin))
 	}
 	want := []string{
-		`ALLOW "arg0 != 0x1" [clone] [x86_64 x86]: rule 1 of "b"`,
-		`ALLOW "" [write] [x86_64 x86]: rule 1 of "b"`,
-		`ALLOW "" [umount2] [x86_64 x86]: rule 2 of "b"`,
+		`ALLOW "" [getpid] [x86_64 x86]: rule 1 of "b"`,
+		`ALLOW "arg0 != 0x1" [clone] [x86_64 x86]: rule 1 of "c"`,
+		`ALLOW "" [write] [x86_64 x86]: rule 1 of "c"`,
+		`ALLOW "" [umount2] [x86_64 x86]: rule 2 of "c"`,
 		`LOG "" [read] [x86_64 x86]: rule 2 of "a"`,
 		`ERRNO(EPERM) "arg0 == 0x1" [clone] [x86_64 x86]: rule 1 of "a"`,
 		`TRAP "" [close] [x86_64 x86]: rule 1 of "x"`,
-		`ERRNO(ENOSYS) "" [] [x86_64 x86]: default action of "b"`,
+		`ERRNO(ENOSYS) "" [] [x86_64 x86]: default action of "c"`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("explained as\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
