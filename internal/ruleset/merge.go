@@ -46,6 +46,17 @@ func Restrict(set, ceiling *Set) (*Set, error) {
 	})
 }
 
+// Replace is the set with other actions, the fallback included. Who wrote what stays as it is.
+func (s *Set) Replace(turn func(Action) Action) (*Set, error) {
+	replace := func(l leaf) leaf {
+		if l.said() {
+			l.action = turn(l.action)
+		}
+		return l
+	}
+	return s.turned("replace", replace(s.fallback), replace)
+}
+
 // On is the set for those of its ABIs that are listed, which are fewer or the same.
 func (s *Set) On(abis []syscalls.ABI) (*Set, error) {
 	kept := slices.DeleteFunc(s.ABIs(), func(a syscalls.ABI) bool { return !slices.Contains(abis, a) })

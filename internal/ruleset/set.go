@@ -123,18 +123,22 @@ func (s *Set) Strictest(abi syscalls.ABI, nr uint32) (Kind, error) {
 
 // Plain is a set that does the same in its simplest form: without origins, and silent where the fallback is said.
 func (s *Set) Plain() (*Set, error) {
-	space := newSpace()
-	plain := space.each(s.space, func(l leaf) leaf {
+	return s.turned("simplify", leaf{action: s.fallback.action}, func(l leaf) leaf {
 		if l.action == s.fallback.action {
 			return leaf{}
 		}
 		return leaf{action: l.action}
 	})
-	out := newSet(space, leaf{action: s.fallback.action}, s.abis)
-	err := guard("simplify", func() {
-		for _, abi := range s.abis {
-			for nr, r := range s.calls[abi] {
-				out.put(abi, nr, plain.apply(r))
+}
+
+// turned is the set with its leaves rewritten, in a space of its own.
+func (s *Set) turned(name string, fallback leaf, turn func(leaf) leaf) (*Set, error) {
+	out := newSet(newSpace(), fallback, s.abis)
+	turning := out.space.each(s.space, turn)
+	err := guard(name, func() {
+		for abi, calls := range s.calls {
+			for nr, r := range calls {
+				out.put(abi, nr, turning.apply(r))
 			}
 		}
 	})

@@ -129,20 +129,13 @@ func (s *Set) answering(abi syscalls.ABI, nr uint32, a Action) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.put(abi, nr, out.space.leaf(leaf{action: a, origin: Origin{Layer: "strata", Rule: -1}}))
-	return out, nil
+	err = guard("copy", func() {
+		out.put(abi, nr, out.space.leaf(leaf{action: a, origin: Origin{Layer: "strata", Rule: -1}}))
+	})
+	return out, err
 }
 
 // copied is the set in a space of its own, where it may be changed.
 func (s *Set) copied() (*Set, error) {
-	out := newSet(newSpace(), s.fallback, s.abis)
-	copying := out.space.copying(s.space)
-	err := guard("copy", func() {
-		for abi, calls := range s.calls {
-			for nr, r := range calls {
-				out.put(abi, nr, copying.apply(r))
-			}
-		}
-	})
-	return out, err
+	return s.turned("copy", s.fallback, func(l leaf) leaf { return l })
 }

@@ -15,7 +15,6 @@ package stack
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"strata/internal/profile"
@@ -68,14 +67,14 @@ func (p Plan) Build() (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.Log {
-		logDenials(layers)
-	}
 	s.Layers = names(layers)
 	filters := layers
 	if unconfined(layers) {
 		filters = nil
-	} else if s.Set, err = p.merge(layers); err != nil {
+	} else if s.Set, err = p.merge(layers); err == nil && p.Log {
+		s.Set, err = s.Set.Replace(logged)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, chain := range p.Ceilings {
@@ -163,25 +162,13 @@ func unconfined(layers []*profile.Resolved) bool {
 	return len(layers) == 1 && layers[0].Name == profile.Unconfined
 }
 
-// logDenials makes of every denial an entry in the log.
-func logDenials(layers []*profile.Resolved) {
-	for _, layer := range layers {
-		layer.Default, layer.Errno = logged(layer.Default, layer.Errno)
-		layer.Rules = slices.Clone(layer.Rules)
-		for i := range layer.Rules {
-			rule := &layer.Rules[i]
-			rule.Action, rule.Errno = logged(rule.Action, rule.Errno)
-		}
+// logged makes of a denial an entry in the log. It is asked about what all layers say together: a layer by itself would
+// lose a denial that becomes its default.
+func logged(a ruleset.Action) ruleset.Action {
+	if a.Kind == ruleset.Errno || a.Kind.StricterThan(ruleset.Errno) {
+		return ruleset.Action{Kind: ruleset.Log}
 	}
-}
-
-var denials = []profile.Action{profile.KillProcess, profile.KillThread, profile.Trap, profile.Fail}
-
-func logged(a profile.Action, e *profile.Errno) (profile.Action, *profile.Errno) {
-	if slices.Contains(denials, a) {
-		return profile.Log, nil
-	}
-	return a, e
+	return a
 }
 
 func names(layers []*profile.Resolved) []string {

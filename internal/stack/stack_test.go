@@ -133,6 +133,10 @@ func TestBuild(t *testing.T) {
 
 		{"log", []string{"ERRNO/38; read ALLOW; clone KILL_PROCESS; close TRACE/7; open TRAP; stat KILL_THREAD"}, nil, false, true,
 			map[string]string{"read": "ALLOW", "clone": "LOG", "write": "LOG", "close": "TRACE(7)", "open": "LOG", "stat": "LOG"}},
+		{"log what a base denies in another way than by default", []string{"ERRNO/38; clone KILL_PROCESS", "ERRNO/38; clone ALLOW"}, nil, false, true,
+			map[string]string{"clone": "LOG", "write": "LOG"}},
+		{"log what is denied by arguments", []string{"ALLOW; clone ERRNO/1 0 EQ 7", "LOG; clone ALLOW"}, nil, false, true,
+			map[string]string{"clone": "ALLOW", "clone 7": "LOG", "write": "LOG"}},
 		{"log below a ceiling", []string{"ERRNO/38; read ALLOW"}, []string{"ALLOW; write ERRNO/1"}, false, true,
 			map[string]string{"read": "ALLOW", "write": "ERRNO(EPERM)", "close": "LOG"}},
 	} {
