@@ -169,7 +169,7 @@ func differencesOf(a, b side, regions []ruleset.Region, colour palette) []*diffe
 	for _, r := range regions {
 		d := &difference{
 			way:     way(r),
-			actions: colour.action(r.A) + ", not " + colour.action(r.B),
+			actions: inWords(r, colour),
 			foreign: foreign(r.ABI, a, b),
 			what:    describe.Rule(r.Syscall, r.Conditions),
 			plain:   len(r.Conditions) == 0,
@@ -178,7 +178,7 @@ func differencesOf(a, b side, regions []ruleset.Region, colour palette) []*diffe
 		if r.Others {
 			d.what, d.plain = "all that neither mentions", false
 		}
-		i := slices.IndexFunc(all, func(o *difference) bool { return o.what == d.what && o.heading() == d.heading() })
+		i := slices.IndexFunc(all, func(o *difference) bool { return o.way == d.way && o.what == d.what && o.heading() == d.heading() })
 		if i < 0 {
 			i, all = len(all), append(all, d)
 		}
@@ -207,6 +207,15 @@ func foreign(abi syscalls.ABI, sides ...side) string {
 
 // heading is what differences that are printed together have in common, besides their ABIs.
 func (d *difference) heading() string { return d.actions + d.foreign }
+
+// inWords says what the more permissive side does, or A, and the other one does not.
+func inWords(r ruleset.Region, colour palette) string {
+	does, not := r.A, r.B
+	if way(r) == 1 {
+		does, not = not, does
+	}
+	return colour.action(does) + ", not " + colour.action(not)
+}
 
 // way says which profile is more permissive in a region: 0 for A, 1 for B, 2 for neither.
 func way(r ruleset.Region) int {

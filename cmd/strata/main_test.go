@@ -143,7 +143,7 @@ func TestCommands(t *testing.T) {
 
 		{args: "diff base base", out: []string{"the same for all"}},
 		{args: "diff base denies", code: 1, out: []string{
-			"base is more permissive than denies\n  ALLOW, not ERRNO(EPERM) on", "\n    write\n", "denies is more permissive than base", "all that neither mentions, as "}},
+			"base is more permissive than denies\n  ALLOW, not ERRNO(EPERM) on", "\n    write\n", "denies is more permissive than base\n  ALLOW, not ERRNO(ENOSYS) on", "all that neither mentions, as "}},
 		{args: "diff base child", code: 1, out: []string{"clone if flags has none of", "as clone(0, 0, 0, 0, 0, 0) on"}},
 		{args: "diff base denies --json", code: 1, out: []string{`"answer": false`, `"call": "write"`, `"layer": "denies"`}},
 		{args: "diff base base --json", out: []string{`"answer": true`}},
