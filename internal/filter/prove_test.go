@@ -281,6 +281,21 @@ func TestRefusedRules(t *testing.T) {
 	}
 }
 
+// TestTooLong has conditions on six arguments, each of which takes several instructions.
+func TestTooLong(t *testing.T) {
+	rules := make([]ruleset.Rule, 200)
+	for i := range rules {
+		rules[i] = ruleset.Rule{Names: []string{"lseek"}, Action: ruleset.Action{Kind: ruleset.Allow}}
+		for arg := range uint(ruleset.Arguments) {
+			rules[i].Conditions = append(rules[i].Conditions, ruleset.Condition{Arg: arg, Op: ruleset.EQ, Value: uint64(i) << 31})
+		}
+	}
+	_, err := Compile(ruleset.Action{Kind: ruleset.KillProcess}, rules, []syscalls.ABI{syscalls.X86_64}, Options{})
+	if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), "the kernel takes 4096") {
+		t.Errorf("200 rules with six conditions each: %v", err)
+	}
+}
+
 func TestPFCIsForPeople(t *testing.T) {
 	text, err := PFC(ruleset.Action{Kind: ruleset.Allow},
 		[]ruleset.Rule{{Names: []string{"getpid"}, Action: ruleset.Action{Kind: ruleset.Errno, Errno: 1}}},

@@ -209,6 +209,7 @@ func TestTooMuch(t *testing.T) {
 		"values":         `{"defaultAction": [` + strings.Repeat("0,", MaxValues) + `0]}`,
 		"values in YAML": "a: [" + strings.Repeat("0,", MaxValues) + "0]",
 		"rules":          `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [` + strings.Repeat("0,", MaxRules) + `0]}`,
+		"names in all":   `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [` + strings.Repeat(`{"action": "SCMP_ACT_LOG", "names": [`+strings.Repeat(`"read",`, MaxNames/2)+`"read"]},`, 2) + `{"action": "SCMP_ACT_LOG", "names": ["read"]}]}`,
 		"names":          `{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"action": "SCMP_ACT_LOG", "names": [` + strings.Repeat(`"read",`, MaxNames) + `"read"]}]}`,
 	} {
 		if _, _, err := Parse("web", []byte(data)); err == nil || !strings.Contains(err.Error(), "more than") {
@@ -300,6 +301,16 @@ func TestObjectFromCluster(t *testing.T) {
 	}
 	if p.Format() != SPO {
 		t.Errorf("format is %s", p.Format())
+	}
+}
+
+func TestYAMLBooleans(t *testing.T) {
+	for text, want := range map[string]bool{"true": true, "True": true, "TRUE": true, "false": false, "False": false} {
+		p, _ := mustParse(t, "apiVersion: security-profiles-operator.x-k8s.io/v1beta1\nkind: SeccompProfile\nmetadata: {name: web}\n"+
+			"spec: {defaultAction: SCMP_ACT_LOG, disabled: "+text+"}\n")
+		if p.Object.Disabled != want {
+			t.Errorf("%s reads as %v", text, p.Object.Disabled)
+		}
 	}
 }
 

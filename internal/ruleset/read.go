@@ -181,9 +181,9 @@ func (s *space) read(all []spoken, width int, o Overlap) (ref, error) {
 	union := s.both(func(a, b ref) ref {
 		la, lb := s.value(a), s.value(b)
 		switch {
-		case !la.said() || lb == clash:
+		case !la.said():
 			return b
-		case la == clash || !lb.said() || la.action == lb.action || o == First:
+		case !lb.said() || la.action == lb.action || o == First:
 			return a
 		case o == Strictest && la.action.Kind != lb.action.Kind:
 			if la.action.Kind.StricterThan(lb.action.Kind) {

@@ -156,6 +156,25 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// A ceiling is what it says with its own bases: the strictest, also if the stack's children win, with the flags of all.
+func TestCeilingWithBase(t *testing.T) {
+	const spec = `; "flags": ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]`
+	ceiling := []*profile.Profile{parse(t, "x", "ALLOW; clone KILL_PROCESS"), parse(t, "y", "ALLOW; clone LOG"+spec)}
+	s, err := Plan{
+		Layers: chains(t, 'a', "ALLOW; clone ERRNO/1"+spec, "ALLOW; clone ALLOW; read LOG"+spec), Ceilings: [][]*profile.Profile{ceiling},
+		Machine: amd64, ChildWins: true,
+	}.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := at(t, s.Set, syscalls.X86_64, "clone"); got != "KILL_PROCESS" {
+		t.Errorf("clone: %s, want the ceiling's base's KILL_PROCESS", got)
+	}
+	if p := s.Document(nil); len(p.Flags) > 0 || !slices.Equal(s.Ceilings, []string{"x", "y"}) {
+		t.Errorf("flags %v below a ceiling whose base leaves the mitigation on, ceilings %v", p.Flags, s.Ceilings)
+	}
+}
+
 func TestBuildUnconfined(t *testing.T) {
 	none := []*profile.Profile{parse(t, profile.Unconfined, "ALLOW")}
 	web := []*profile.Profile{parse(t, "web", "ERRNO/1 X86_64 X86; read ALLOW")}
