@@ -30,7 +30,9 @@ func Override(base, child *Set) (*Set, error) {
 }
 
 // Restrict is what the kernel does when the ceiling is installed first and the set on top of it: for each call
-// the more restrictive of both actions, the fallbacks included, and the set's where they are of one kind.
+// the more restrictive of both actions, the fallbacks included, and the set's where they are of one kind. It is about
+// the ABIs that both are about: calls of another get Foreign, which kills the thread also where one of both would kill
+// the process, as no profile can say what a filter does on ABIs that it does not list.
 func Restrict(set, ceiling *Set) (*Set, error) {
 	stricter := func(s, c leaf) leaf {
 		if c.action.Kind.StricterThan(s.action.Kind) {

@@ -393,6 +393,13 @@ func TestSetsOfOtherArchitecturesDiffer(t *testing.T) {
 	if inside || w.ABI != syscalls.X32 || w.B != Foreign {
 		t.Errorf("two architectures within one of them: %v, %v", inside, w)
 	}
+	strict := source(kill, syscalls.X86_64)
+	strict.ABIs = two.ABIs()
+	below, err := Restrict(must(t, strict), one)
+	check(t, err)
+	if nr := uint32(3); below.Has(syscalls.X32) || below.At(syscalls.X32, nr, Args{}) != Foreign || below.At(syscalls.X86_64, nr, Args{}) != kill {
+		t.Errorf("below a ceiling of fewer architectures: about %v", below.ABIs())
+	}
 	back, err := two.On([]syscalls.ABI{syscalls.X86_64})
 	check(t, err)
 	same(t, "the set on its first architecture", back, one)
