@@ -23,7 +23,7 @@ func nodePolicy(string) error {
 func inPod(t *testing.T, w way, pod testbed.Pod, container string, script Script) *testbed.Bundle {
 	t.Helper()
 	b := testbed.NewBundle(t, w.Runtime, testbed.Calls, calls(script)...)
-	b.Spec.Process.NoNewPrivileges = w.noNewPrivileges
+	b.Spec.Process.NoNewPrivileges = w.NoNewPrivileges
 	if err := b.CRIO(t, pod, container, nil, testbed.Calls, installation.CRIOHooks); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func TestDropIn(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		t.Run("output", func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out.json")
-			ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), trace("of:"+out)), testbed.Calls, calls(script)...))
+			ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.Flags(), trace("of:"+out)), testbed.Calls, calls(script)...))
 			finishedAt(t, out, strings.TrimSuffix(out, ".json")+".recording.json").exactly(t, w, script.Made())
 		})
 		t.Run("input", func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestDropIn(t *testing.T) {
 				},
 			}
 			writeJSON(t, in, input)
-			ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), trace("if:"+in+";of:"+out)), testbed.Calls, calls(script)...))
+			ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.Flags(), trace("if:"+in+";of:"+out)), testbed.Calls, calls(script)...))
 			r := finishedAt(t, out, strings.TrimSuffix(out, ".json")+".recording.json")
 			if got := r.application(); !reflect.DeepEqual(got, sets(script.Made())) {
 				t.Errorf("the application's calls are %v, made were %v", got, script.Made())

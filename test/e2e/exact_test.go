@@ -85,7 +85,7 @@ func TestRecordedIsExactlyWhatWasMade(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachWay(t, func(t *testing.T, w way) {
-				flags := slices.Concat([]string{"--rm"}, w.flags(c.flags...), record(nameOf(t)))
+				flags := slices.Concat([]string{"--rm"}, w.Flags(c.flags...), record(nameOf(t)))
 				if c.lenient {
 					flags = append(flags, lenient(t)...)
 				}
@@ -100,7 +100,7 @@ func TestRecordedIsExactlyWhatWasMade(t *testing.T) {
 func TestUnknownNumbers(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		script := Script{Native("getpgrp"), Unknown(511), Unknown(100_000)}
-		ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t)), lenient(t)), testbed.Calls, calls(script)...))
+		ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.Flags(), record(nameOf(t)), lenient(t)), testbed.Calls, calls(script)...))
 		r := finished(t, nameOf(t))
 		r.exactly(t, w, script.Made())
 		if n := slices.IndexFunc(r.Metadata.Calls, func(c callSeen) bool { return c.Number == 511 }); n < 0 || r.Metadata.Calls[n].Name != "" {
@@ -121,7 +121,7 @@ func TestUnfilteredContainers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachWay(t, func(t *testing.T, w way) {
-				ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(flags...), record(nameOf(t))), testbed.Calls, calls(script)...))
+				ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.Flags(flags...), record(nameOf(t))), testbed.Calls, calls(script)...))
 				r := finished(t, nameOf(t))
 				r.exactly(t, w, script.Made())
 				if !r.Metadata.Options.Unfiltered {

@@ -69,7 +69,7 @@ func TestExecutedByTheEngine(t *testing.T) {
 		s := newSignal(t)
 		main := Script{Native("getpgrp"), says("up"), Await("/signal/go"), Native("geteuid")}
 		more := Script{Native("getsid", 0), Compat("getuid"), Fork(Thread(Exec(Native("alarm", 0))))}
-		id := w.Create(t, slices.Concat(w.flags(s.flags()...), record(nameOf(t))), testbed.Calls, calls(main)...)
+		id := w.Create(t, slices.Concat(w.Flags(s.flags()...), record(nameOf(t))), testbed.Calls, calls(main)...)
 		w.Do(t, "start", id)
 		s.awaited(t, "up")
 		w.Do(t, append([]string{"exec", id}, calls(more)...)...)
@@ -100,7 +100,7 @@ func TestRestarted(t *testing.T) {
 				// What it does depends on how often it ran: the directory is there in the second run.
 				both := Native("getpgrp")
 				script := Script{both, Native("mkdir", "/signal/once", 0o755), Exec(Native("getsid", 0))}
-				id := w.Create(t, slices.Concat(w.flags(s.flags()...), record(nameOf(t), fmt.Sprintf("record.merge=%t", merge))), testbed.Calls, calls(script)...)
+				id := w.Create(t, slices.Concat(w.Flags(s.flags()...), record(nameOf(t), fmt.Sprintf("record.merge=%t", merge))), testbed.Calls, calls(script)...)
 				for run := 1; run <= 3; run++ {
 					w.Do(t, "start", "--attach", id)
 					r := finished(t, nameOf(t))
@@ -127,7 +127,7 @@ func TestMergedRuns(t *testing.T) {
 		}
 		all := sets{}
 		for i, script := range runs {
-			ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t), "record.merge=true")), testbed.Calls, calls(script)...))
+			ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.Flags(), record(nameOf(t), "record.merge=true")), testbed.Calls, calls(script)...))
 			all = all.and(script.Made())
 			r := finished(t, nameOf(t))
 			r.exactly(t, w, all)
@@ -151,10 +151,10 @@ func TestMergedReplicas(t *testing.T) {
 	ids := make([]string, n)
 	ways := make([]way, n)
 	for i := range n {
-		ways[i] = way{testbed.Podman{Runtime: "crun"}, i%2 == 1}
+		ways[i] = way{Podman: testbed.Podman{Runtime: "crun"}, NoNewPrivileges: i%2 == 1}
 		script := Script{Native(marks[i]), says("up" + number(i)), Await("/signal/go")}
 		all = all.and(script.Made())
-		ids[i] = ways[i].Create(t, slices.Concat(ways[i].flags(s.flags()...), record(name, "record.merge=true")), testbed.Calls, calls(script)...)
+		ids[i] = ways[i].Create(t, slices.Concat(ways[i].Flags(s.flags()...), record(name, "record.merge=true")), testbed.Calls, calls(script)...)
 		ways[i].Do(t, "start", ids[i])
 	}
 	for i := range n {
@@ -177,8 +177,8 @@ func TestMergedReplicas(t *testing.T) {
 func TestThereWhenTheCommandReturns(t *testing.T) {
 	script := Script{Native("getpgrp")}
 	for verb, run := range map[string]func(*testing.T, way, []string){
-		"run":      func(t *testing.T, w way, flags []string) { w.run(t, flags, script) },
-		"run --rm": func(t *testing.T, w way, flags []string) { w.run(t, append(flags, "--rm"), script) },
+		"run":      func(t *testing.T, w way, flags []string) { runScript(t, w, flags, script) },
+		"run --rm": func(t *testing.T, w way, flags []string) { runScript(t, w, append(flags, "--rm"), script) },
 		"start --attach": func(t *testing.T, w way, flags []string) {
 			w.Do(t, "start", "--attach", w.Create(t, flags, testbed.Calls, calls(script)...))
 		},
@@ -195,7 +195,7 @@ func TestThereWhenTheCommandReturns(t *testing.T) {
 			eachWay(t, func(t *testing.T, w way) {
 				for i := range times(3, 50) {
 					name := nameOf(t, number(i))
-					run(t, w, slices.Concat(w.flags(), record(name)))
+					run(t, w, slices.Concat(w.Flags(), record(name)))
 					if got := finished(t, name).application()[syscalls.X86_64]; !slices.Contains(got, "getpgrp") || !slices.Contains(got, "exit_group") {
 						t.Errorf("the application's calls are %v", got)
 					}
@@ -205,8 +205,8 @@ func TestThereWhenTheCommandReturns(t *testing.T) {
 	}
 }
 
-// run is podman run of a script, and the container's removal when the test ends.
-func (w way) run(t *testing.T, flags []string, script Script) {
+// runScript is podman run of a script, and the container's removal when the test ends.
+func runScript(t *testing.T, w way, flags []string, script Script) {
 	t.Helper()
 	name := "run-" + strings.ToLower(rand.Text())
 	t.Cleanup(func() { w.Do(t, "rm", "--force", "--ignore", "--time", "0", name) })
@@ -235,10 +235,10 @@ func TestNothingOfOthers(t *testing.T) {
 				first := script(Native("getpgrp"), "first")
 				second := script(Native("getsid", 0), "second")
 				beside := script(Native("geteuid"), "beside")
-				flags := append(w.flags(s.flags()...), "--ipc", "shareable")
+				flags := append(w.Flags(s.flags()...), "--ipc", "shareable")
 				a := w.Create(t, slices.Concat(flags, record(nameOf(t, "a"))), testbed.Calls, calls(first)...)
 				w.Do(t, "start", a)
-				flags = w.flags(append(s.flags(), c.shared(a)...)...)
+				flags = w.Flags(append(s.flags(), c.shared(a)...)...)
 				b := w.Create(t, slices.Concat(flags, record(nameOf(t, "b"))), testbed.Calls, calls(second)...)
 				w.Do(t, "start", b)
 				other := w.Create(t, flags, testbed.Calls, calls(beside)...)
@@ -276,7 +276,7 @@ func TestDeniedCalls(t *testing.T) {
 				if asked != "" {
 					more = append(more, asked)
 				}
-				flags := slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t), more...), lenient(t, "getsid", "alarm"))
+				flags := slices.Concat([]string{"--rm"}, w.Flags(), record(nameOf(t), more...), lenient(t, "getsid", "alarm"))
 				ran(t, w.Run(t, flags, testbed.Calls, calls(script)...))
 				r := finished(t, nameOf(t))
 				r.exactly(t, w, made)
@@ -292,7 +292,7 @@ func TestDeniedCalls(t *testing.T) {
 func TestUnconfinedWhileRecorded(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		script := Script{Native("getsid", 0), Fork(Native("alarm", 0).Gives(0)), Compat("alarm", 0).Gives(0), X32("getsid", 0)}
-		flags := slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t), "record.seccomp=unconfined"), lenient(t, "getsid", "alarm"))
+		flags := slices.Concat([]string{"--rm"}, w.Flags(), record(nameOf(t), "record.seccomp=unconfined"), lenient(t, "getsid", "alarm"))
 		ran(t, w.Run(t, flags, testbed.Calls, calls(script)...))
 		r := finished(t, nameOf(t))
 		r.exactly(t, w, script.Made())

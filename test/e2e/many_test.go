@@ -59,12 +59,12 @@ func TestManyAtOnce(t *testing.T) {
 	ids := make([]string, n)
 	ways := make([]way, n)
 	for i := range n {
-		ways[i] = way{testbed.Podman{Runtime: testbed.Runtimes[i%2]}, i/2%2 == 1}
+		ways[i] = way{Podman: testbed.Podman{Runtime: testbed.Runtimes[i%2]}, NoNewPrivileges: i/2%2 == 1}
 		scripts[i] = slices.Concat(Script{Fork(marked(i)...)}, Script{says("up" + number(i)), Await("/signal/go" + number(i))})
 	}
 	inTwos(t, n, func(i int) {
 		w := ways[i]
-		ids[i] = w.Create(t, slices.Concat(w.flags(s.flags()...), record(nameOf(t, number(i)))), testbed.Calls, calls(scripts[i])...)
+		ids[i] = w.Create(t, slices.Concat(w.Flags(s.flags()...), record(nameOf(t, number(i)))), testbed.Calls, calls(scripts[i])...)
 		w.Do(t, "start", ids[i])
 	})
 	for i := range n {
@@ -93,8 +93,8 @@ func TestManyInARow(t *testing.T) {
 			t.Parallel()
 			w := way{Podman: testbed.Podman{Runtime: runtime}}
 			for i := range times(50, 500) {
-				w.noNewPrivileges = i%2 == 1
-				ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), record(nameOf(t))), testbed.Calls, calls(script)...))
+				w.NoNewPrivileges = i%2 == 1
+				ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.Flags(), record(nameOf(t))), testbed.Calls, calls(script)...))
 				finished(t, nameOf(t)).exactly(t, w, script.Made())
 			}
 		})
@@ -126,8 +126,8 @@ func TestNothingOfABusyHost(t *testing.T) {
 	})
 	script := Script{Native("getppid"), Fork(Thread(Native("getitimer", 0, Scratch)))}
 	for i := range 8 {
-		w := way{testbed.Podman{Runtime: testbed.Runtimes[i%2]}, i/2%2 == 1}
-		ran(t, w.Run(t, slices.Concat([]string{"--rm", "--pid", "host"}, w.flags(), record(nameOf(t))), testbed.Calls, calls(script)...))
+		w := way{Podman: testbed.Podman{Runtime: testbed.Runtimes[i%2]}, NoNewPrivileges: i/2%2 == 1}
+		ran(t, w.Run(t, slices.Concat([]string{"--rm", "--pid", "host"}, w.Flags(), record(nameOf(t))), testbed.Calls, calls(script)...))
 		r := finished(t, nameOf(t))
 		if got := r.application(); !reflect.DeepEqual(got, sets(script.Made())) {
 			t.Errorf("the application's calls are %v, made were %v", got, script.Made())

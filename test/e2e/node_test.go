@@ -26,7 +26,7 @@ func TestNodeWithoutBPFFS(t *testing.T) {
 		eachWay(t, func(t *testing.T, w way) {
 			for i := range 2 {
 				name := nameOf(t, number(i))
-				ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), record(name)), testbed.Calls, calls(script)...))
+				ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.Flags(), record(name)), testbed.Calls, calls(script)...))
 				finished(t, name).exactly(t, w, script.Made())
 			}
 		})

@@ -188,15 +188,15 @@ func TestWorkloadsRunUnderTheirRecording(t *testing.T) {
 					w := way{Podman: testbed.Podman{Runtime: runtime}}
 					name := nameOf(t)
 					for i := range 4 { // what a program calls can depend on the moment: several runs, joined
-						w.noNewPrivileges = i%2 == 1
-						l.once(t, w, w.flags(record(name, "record.merge=true")...))
+						w.NoNewPrivileges = i%2 == 1
+						l.once(t, w, w.Flags(record(name, "record.merge=true")...))
 					}
 					profile := finished(t, name).Profile
 					for _, action := range []specs.LinuxSeccompAction{specs.ActErrno, specs.ActKillProcess} {
 						file := enforcing(t, profile, action)
 						for i := range times(3, 50) {
-							w.noNewPrivileges = i%2 == 1
-							l.once(t, w, w.flags("--security-opt", "seccomp="+file))
+							w.NoNewPrivileges = i%2 == 1
+							l.once(t, w, w.Flags("--security-opt", "seccomp="+file))
 						}
 					}
 				})
@@ -223,12 +223,12 @@ func enforcing(t *testing.T, profile specs.LinuxSeccomp, action specs.LinuxSecco
 func TestRecordedProfileRefusesTheRest(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		name := nameOf(t)
-		ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.flags(), record(name)), testbed.Calls, calls(programs.Script{programs.Native("getpgrp")})...))
+		ran(t, w.Run(t, slices.Concat([]string{"--rm"}, w.Flags(), record(name)), testbed.Calls, calls(programs.Script{programs.Native("getpgrp")})...))
 		file := enforcing(t, finished(t, name).Profile, specs.ActErrno)
 		script := programs.Script{programs.Native("getpgrp"), programs.Native("getsid", 0).Gives(-38), programs.Native("alarm", 0).Gives(-38)}
-		ran(t, w.Run(t, append([]string{"--rm"}, w.flags("--security-opt", "seccomp="+file)...), testbed.Calls, calls(script)...))
+		ran(t, w.Run(t, append([]string{"--rm"}, w.Flags("--security-opt", "seccomp="+file)...), testbed.Calls, calls(script)...))
 		file = enforcing(t, finished(t, name).Profile, specs.ActKillProcess)
-		outcome := w.Run(t, append([]string{"--rm"}, w.flags("--security-opt", "seccomp="+file)...), testbed.Calls, calls(script)...)
+		outcome := w.Run(t, append([]string{"--rm"}, w.Flags("--security-opt", "seccomp="+file)...), testbed.Calls, calls(script)...)
 		if outcome.Code != 128+31 { // SIGSYS
 			t.Errorf("%v, want status 159", outcome)
 		}

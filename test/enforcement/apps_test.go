@@ -34,9 +34,9 @@ func TestAppsThatRestrictThemselves(t *testing.T) {
 			{"neither:child", "denied", 4, "seccomp_load"},
 		} {
 			argv := strings.Fields("/tighten " + c.argument)
-			outcome := w.Run(t, w.flags("--rm", "--annotation", "io.strata.stack="+c.stack), tightening, argv...)
+			outcome := w.Run(t, w.Flags("--rm", "--annotation", "io.strata.stack="+c.stack), tightening, argv...)
 			// Without no_new_privs runc itself needs prctl under the filter, and so the container does not start.
-			unstartable := c.stack == "neither:child" && !w.noNewPrivileges
+			unstartable := c.stack == "neither:child" && !w.NoNewPrivileges
 			if unstartable && outcome.Code == 0 || !unstartable && (outcome.Code != c.code || !strings.Contains(outcome.Stdout+outcome.Stderr, c.says)) {
 				t.Errorf("%s: %v", c.stack, outcome)
 			}

@@ -33,7 +33,7 @@ func TestCRIO(t *testing.T) {
 		t.Parallel()
 		signal := t.TempDir()
 		script := append(append(Script{}, stacked...), Native("creat", "/signal/up", 0o644), Await("/signal/go"))
-		b := inPod(t, shim(w.Runtime), w.noNewPrivileges, map[string]string{"io.strata.stack": "base,child"}, script)
+		b := inPod(t, shim(w.Runtime), w.NoNewPrivileges, map[string]string{"io.strata.stack": "base,child"}, script)
 		b.Bind(signal, "/signal")
 		if outcome := b.Create(t); outcome.Code != 0 {
 			t.Fatal(outcome)

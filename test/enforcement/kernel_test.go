@@ -24,8 +24,8 @@ import (
 	"strata/test/testbed"
 )
 
-// pid is that of a container's init on this machine.
-func (w way) pid(t *testing.T, id string) int {
+// pidOf is that of a container's init on this machine.
+func pidOf(t *testing.T, w way, id string) int {
 	t.Helper()
 	pid, err := strconv.Atoi(w.Do(t, "inspect", "--format", "{{.State.Pid}}", id))
 	if err != nil {
@@ -151,7 +151,7 @@ func TestKernelHoldsTheStack(t *testing.T) {
 		for _, layers := range [][]string{
 			{"runtime/default"}, {"eperm"}, {"base/" + w.Runtime, "tight"},
 		} {
-			b := inPod(t, shim(w.Runtime), w.noNewPrivileges, map[string]string{"io.strata.stack": strings.Join(layers, ",")}, Script{Await("/signal/never")})
+			b := inPod(t, shim(w.Runtime), w.NoNewPrivileges, map[string]string{"io.strata.stack": strings.Join(layers, ",")}, Script{Await("/signal/never")})
 			if outcome := b.Create(t); outcome.Code != 0 {
 				t.Errorf("%v: %v", layers, outcome)
 				continue

@@ -60,33 +60,12 @@ func configure(string) error {
 }
 
 // A way is one of the ways that containers are started.
-type way struct {
-	testbed.Podman
-	noNewPrivileges bool
-}
-
-func (w way) String() string {
-	if w.noNewPrivileges {
-		return w.Runtime + "-nnp"
-	}
-	return w.Runtime
-}
-
-// flags are those of podman run and podman create.
-func (w way) flags(more ...string) []string {
-	if w.noNewPrivileges {
-		return append([]string{"--security-opt", "no-new-privileges"}, more...)
-	}
-	return more
-}
+type way = testbed.Way
 
 // eachWay runs a test once for each runtime, with and without no_new_privs.
 func eachWay(t *testing.T, test func(*testing.T, way)) {
-	for _, runtime := range testbed.Runtimes {
-		for _, nnp := range []bool{false, true} {
-			w := way{testbed.Podman{Runtime: runtime}, nnp}
-			t.Run(w.String(), func(t *testing.T) { test(t, w) })
-		}
+	for _, w := range testbed.Ways() {
+		t.Run(w.String(), func(t *testing.T) { test(t, w) })
 	}
 }
 

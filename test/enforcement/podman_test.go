@@ -31,15 +31,15 @@ func TestPodman(t *testing.T) {
 		if err := os.Chmod(signal, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		flags := w.flags("--annotation", "io.strata.stack=base:child", "--volume", signal+":/signal")
+		flags := w.Flags("--annotation", "io.strata.stack=base:child", "--volume", signal+":/signal")
 		id := w.Create(t, flags, testbed.Calls, argv(append(append(Script{}, stacked...), Native("creat", "/signal/up", 0o644), Await("/signal/go")))...)
 		for range 2 { // a container that is started again has it again
 			w.Do(t, "start", id)
-			w.awaited(t, id, filepath.Join(signal, "up"))
+			awaited(t, w, id, filepath.Join(signal, "up"))
 			if outcome := testbed.Run(t, w.Command(append([]string{"exec", id}, argv(stacked)...)...)); outcome.Code != 0 {
 				t.Error(outcome)
 			}
-			pid := w.pid(t, id)
+			pid := pidOf(t, w, id)
 			holds(t, pid, w.Runtime, wanted(t, "base", "child"))
 			recorded(t, id, "base,child")
 			if err := os.WriteFile(filepath.Join(signal, "go"), nil, 0o644); err != nil {
@@ -63,7 +63,7 @@ func TestPodmanTight(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		t.Parallel()
 		script := Script{Native("getpgrp"), Native("getpriority", 0, 0).Gives(-38), Native("mount", 0, 0, 0, 0, 0).Gives(-38)}
-		outcome := w.Run(t, w.flags("--rm", "--annotation", "io.strata.stack=base/"+w.Runtime+":tight"), testbed.Calls, argv(script)...)
+		outcome := w.Run(t, w.Flags("--rm", "--annotation", "io.strata.stack=base/"+w.Runtime+":tight"), testbed.Calls, argv(script)...)
 		if outcome.Code != 0 {
 			t.Error(outcome)
 		}
@@ -117,7 +117,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // awaited waits for a file that a container makes.
-func (w way) awaited(t *testing.T, id, path string) {
+func awaited(t *testing.T, w way, id, path string) {
 	t.Helper()
 	testbed.Until(t, path+" appears", func() error {
 		_, err := os.Stat(path)

@@ -11,6 +11,36 @@ type Podman struct{ Runtime string }
 // Runtimes are those that every test of containers runs with.
 var Runtimes = []string{"runc", "crun"}
 
+// A Way is one of the ways that containers are started.
+type Way struct {
+	Podman
+	NoNewPrivileges bool
+}
+
+// Ways are each runtime with and without no_new_privs.
+func Ways() []Way {
+	var all []Way
+	for _, runtime := range Runtimes {
+		all = append(all, Way{Podman{runtime}, false}, Way{Podman{runtime}, true})
+	}
+	return all
+}
+
+func (w Way) String() string {
+	if w.NoNewPrivileges {
+		return w.Runtime + "-nnp"
+	}
+	return w.Runtime
+}
+
+// Flags are those of podman run and podman create.
+func (w Way) Flags(more ...string) []string {
+	if w.NoNewPrivileges {
+		return append([]string{"--security-opt", "no-new-privileges"}, more...)
+	}
+	return more
+}
+
 // Command is a podman command. For those that make containers use Run or Create.
 func (p Podman) Command(args ...string) *exec.Cmd {
 	return exec.Command("podman", append([]string{"--runtime", p.Runtime}, args...)...)
