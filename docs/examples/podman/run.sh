@@ -8,5 +8,5 @@ podman run --rm --annotation io.strata.record=web docker.io/library/nginx nginx 
 # The recording holds what the runtime needs, too. Several layers are separated by colons, the undermost first.
 podman run --rm --annotation io.strata.stack=/var/lib/strata/recordings/web.json docker.io/library/nginx nginx -t
 
-# What the container runs under.
+# Containers that run now, and under what.
 strata enforced
