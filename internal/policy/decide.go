@@ -86,7 +86,7 @@ func (p *Policy) mayRecord(r *request.Record, id request.Identity) error {
 	case id.Kubernetes() && !matchAny(p.Record.Namespaces, id.Namespace):
 		return refused(r.Key, "pods of namespace %s may not record; list it in record.namespaces of %s", id.Namespace, where)
 	case !id.Kubernetes() && !p.Record.Others:
-		return refused(r.Key, "containers outside Kubernetes with these hook files may not record; set record.others in %s, or install the hook files for Podman", where)
+		return refused(r.Key, "containers outside Kubernetes may not record; set record.others in %s, or with Podman install its hook files", where)
 	case r.Unconfined && !p.Record.Unconfined:
 		return refused(r.Key, "a recorded container keeps its profile; set record.unconfined in %s", where)
 	}
