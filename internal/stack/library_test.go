@@ -43,6 +43,9 @@ func library(t *testing.T) (l Library, top string) {
 	write("first/onlocal.json", on("localhost/team/k.json"))
 	write("first/empty.json", "{}")
 	write("first/loose.json", document("ALLOW"))
+	write("first/both.json", on("plain"))
+	write("first/both.yaml", document("ALLOW"))
+	write("second/plain", on("web"))
 	write("second/web.json", document("ALLOW; read TRAP"))
 	write("second/file/below.json", document("ALLOW"))
 	write("second/spo.yaml", "apiVersion: security-profiles-operator.x-k8s.io/v1beta1\nkind: SeccompProfile\nmetadata: {name: spo}\nspec: {defaultAction: SCMP_ACT_ERRNO}\n")
@@ -80,7 +83,8 @@ func TestLibrary(t *testing.T) {
 	}{
 		{l, "web", "web", nil, ""},
 		{l, "web.json", "web.json", nil, ""},
-		{l, "plain", "plain", nil, ""},
+		{l, "plain", "plain", nil, ""},     // not the second directory's
+		{l, "both", "plain both", nil, ""}, // JSON before YAML
 		{l, "spo", "spo", nil, ""},
 		{l, "in", "in", nil, ""},
 		{l, "base/runc", "base/runc", nil, ""},
