@@ -474,3 +474,20 @@ func TestDiffSaysWhoseRules(t *testing.T) {
 		t.Errorf("differences\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// A rule holds on all ABIs that have its call, so one of them alone cannot be allowed it.
+func TestCallOfOneABIOnly(t *testing.T) {
+	b := NewBuilder()
+	allowed := b.Always(allow)
+	calls := map[syscalls.ABI]map[uint32]Node{syscalls.X86_64: {}, syscalls.AArch64: {}}
+	nr, _ := syscalls.X86_64.Number("close")
+	calls[syscalls.X86_64][nr] = allowed
+	if rules, err := b.Set(eperm, calls).Rules(Short); !errors.Is(err, ErrNotWritable) {
+		t.Errorf("close on x86_64 only: %v, %v", rules, err)
+	}
+	nr, _ = syscalls.AArch64.Number("close")
+	calls[syscalls.AArch64][nr] = allowed
+	if rules, err := b.Set(eperm, calls).Rules(Short); err != nil || len(rules) != 1 {
+		t.Errorf("close on both: %v, %v", rules, err)
+	}
+}
