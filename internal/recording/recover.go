@@ -11,7 +11,7 @@ import (
 const (
 	// swept bounds how many running files a hook looks at besides its own, so that what it takes does not grow with
 	// the number of recordings.
-	swept = 32
+	swept = 8
 	// patienceOfDisks is how long hooks leave a recording alone that the disk refused.
 	patienceOfDisks = time.Minute
 )
