@@ -45,7 +45,7 @@ func (p Prover) stack(plan stack.Plan) (*Enforced, error) {
 	program.Env, program.Dir = []string{}, "/"
 	program.Stdin, program.Stdout, program.Stderr = bytes.NewReader(question), &answer, &complaint
 	if err := program.Run(); err != nil {
-		if failed := (*exec.ExitError)(nil); errors.As(err, &failed) && failed.ExitCode() == Refused {
+		if failed := (*exec.ExitError)(nil); errors.As(err, &failed) && failed.ExitCode() == Refused && complaint.Len() > 0 {
 			return nil, errors.New(string(bytes.TrimSpace(complaint.Bytes())))
 		}
 		return nil, fmt.Errorf("%s: %w: %.400s", p, err, complaint.Bytes())

@@ -15,6 +15,7 @@ func TestNoProof(t *testing.T) {
 	for name, c := range map[string]struct{ script, says string }{
 		"no prover":         {"", "no such file"},
 		"a refusal":         {"cat >/dev/null; echo so >&2; exit 1", "so"},
+		"a silent refusal":  {"cat >/dev/null; exit 1", "exit status 1"},
 		"a crash":           {"cat >/dev/null; echo panic >&2; exit 2", "exit status 2: panic"},
 		"a kill":            {"kill -9 $$", "killed"},
 		"no answer":         {"cat >/dev/null", "its answer"},
