@@ -40,9 +40,11 @@ build: ## build the static binaries into ./bin
 	$(BUILD_HOOKS) -o bin/ $(HOOKS)
 	$(BUILD_PROVERS) -o bin/ $(PROVERS)
 
-.PHONY: deps
+.PHONY: deps demo-deps
 deps: ## install what building, the demo and the tests need (Debian, Ubuntu, Fedora)
-	@test/install-packages
+	@test/install-packages test/demo/packages.txt test/packages.txt
+demo-deps:
+	@test/install-packages test/demo/packages.txt
 
 .PHONY: generate
 generate: ## make the generated files again: BPF objects, system call tables, manual pages
@@ -91,7 +93,7 @@ uninstall: ## remove what install and install-crio have put in place
 	rm -f $(foreach n,1 5 8,$(addprefix $(DESTDIR)$(MANDIR)/man$(n)/,$(notdir $(wildcard docs/*.$(n)))))
 
 .PHONY: demo
-demo: deps build ## record a real container, enforce the profile, show what it refuses
+demo: demo-deps build ## record a real container, enforce the profile, show what it refuses
 	@test/demo/run
 
 .PHONY: test test-full
