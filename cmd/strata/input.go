@@ -302,8 +302,9 @@ func (in *input) proveExactly(set *ruleset.Set) (*filter.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range proof.Unknown {
-		fmt.Fprintf(in.cmd.ErrOrStderr(), "strata: warning: the installed libseccomp does not know %v: the filter does %v there\n", u, set.Fallback())
+	if len(proof.Unknown) > 0 {
+		fmt.Fprintf(in.cmd.ErrOrStderr(), "strata: warning: libseccomp %s does not know %s: the filter does %v there\n",
+			filter.Version(), proof.Unknown, set.Fallback())
 	}
 	return proof, nil
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"strata/internal/filter"
 	"strata/internal/profile"
+	"strata/internal/ruleset"
 	"strata/internal/stack"
 )
 
@@ -29,8 +31,10 @@ func newValidate() *cobra.Command {
 		Use:   "validate PROFILE...",
 		Short: "Say whether profiles are right",
 		Long: `Read profiles as strictly as Strata does before it enforces them: what an engine would
-ignore or misread is an error, and the filter that libseccomp makes of a profile must do
-what the profile says. The exit code is 0 if all are right, 1 if not, 2 if one can not be
+ignore or misread is an error, and a filter must be there that does what the profile says.
+Where libseccomp makes another one of the rules as they stand, as it does below 2.6.1 of some
+comparisons with large numbers, that is a warning: an engine that installs the file itself
+enforces something else. The exit code is 0 if all are right, 1 if not, 2 if one can not be
 read at all.
 
 JSON: a list with file, valid, errors, warnings and instructions for each.`,
@@ -66,7 +70,7 @@ JSON: a list with file, valid, errors, warnings and instructions for each.`,
 	}
 	in.addTo(cmd)
 	cmd.ValidArgsFunction = in.completeProfiles(unlimited)
-	cmd.Flags().BoolVar(&strict, "strict", false, "take unknown system calls for errors")
+	cmd.Flags().BoolVar(&strict, "strict", false, "take unknown system calls, and what libseccomp gets wrong, for errors")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	completeFlags(cmd, &in)
 	return cmd
@@ -86,6 +90,17 @@ func validate(in *input, name string, strict bool) (validJSON, error) {
 	}
 	if err == nil {
 		result.Instructions, err = instructions(in, chain)
+	}
+	if err == nil && len(chain) == 1 && result.Instructions > 0 {
+		wrong, failed := asItStands(in, chain[0])
+		switch {
+		case failed != nil:
+			err = failed
+		case wrong != nil && strict:
+			err = wrong
+		case wrong != nil:
+			result.Warnings = append(result.Warnings, wrong.Error())
+		}
 	}
 	if err != nil {
 		result.Errors = lines(err)
@@ -108,6 +123,24 @@ func instructions(in *input, chain []*profile.Profile) (int, error) {
 		return 0, err
 	}
 	return len(proof.Program), nil
+}
+
+// asItStands says what is wrong with the filter that an engine gets which hands the rules to libseccomp as they stand.
+func asItStands(in *input, p *profile.Profile) (wrong, err error) {
+	resolved, _, err := p.Resolve(in.machine)
+	if err != nil {
+		return nil, err
+	}
+	source := resolved.Source()
+	set, err := ruleset.Read(source, ruleset.Options{Overlap: in.reading})
+	if err != nil {
+		return nil, err
+	}
+	if err := filter.AsTheyStand(set, source.Rules); err != nil {
+		return fmt.Errorf("libseccomp %s goes wrong with these rules as they stand: %w: "+
+			"give engines what strata stack writes of them", filter.Version(), err), nil
+	}
+	return nil, nil
 }
 
 // printValid prints what was found. That a profile can not be read is printed as an error, at the end.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	seccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
@@ -42,7 +43,7 @@ type Compiled struct {
 	Program Program
 	// Unknown are calls that rules name and the ABI has, but the installed libseccomp does not know. The program
 	// treats them like calls without a rule.
-	Unknown []Unknown
+	Unknown Unknowns
 }
 
 // Unknown is a call that the installed libseccomp does not know.
@@ -52,7 +53,34 @@ type Unknown struct {
 	Name   string
 }
 
-func (u Unknown) String() string { return u.Name + " on " + u.ABI.String() }
+func (u Unknown) String() string { return Unknowns{u}.String() }
+
+// Unknowns are such calls, in the order of the rules.
+type Unknowns []Unknown
+
+// String lists them by their ABIs: mseal, statmount on x86_64, x86; map_shadow_stack on x32.
+func (all Unknowns) String() string {
+	var names, places []string
+	on := map[string][]string{} // by name
+	for _, u := range all {
+		if on[u.Name] == nil {
+			names = append(names, u.Name)
+		}
+		on[u.Name] = append(on[u.Name], u.ABI.String())
+	}
+	in := map[string][]string{} // by place
+	for _, name := range names {
+		place := strings.Join(on[name], ", ")
+		if in[place] == nil {
+			places = append(places, place)
+		}
+		in[place] = append(in[place], name)
+	}
+	for i, place := range places {
+		places[i] = strings.Join(in[place], ", ") + " on " + place
+	}
+	return strings.Join(places, "; ")
+}
 
 var archs = map[syscalls.ABI]seccomp.ScmpArch{
 	syscalls.X86_64:  seccomp.ArchAMD64,
@@ -133,7 +161,7 @@ func PFC(fallback ruleset.Action, rules []ruleset.Rule, abis []syscalls.ABI, o O
 }
 
 // build makes libseccomp's filter of rules. It has to be released.
-func build(fallback ruleset.Action, rules []ruleset.Rule, abis []syscalls.ABI, o Options) (*seccomp.ScmpFilter, []Unknown, error) {
+func build(fallback ruleset.Action, rules []ruleset.Rule, abis []syscalls.ABI, o Options) (*seccomp.ScmpFilter, Unknowns, error) {
 	if len(abis) == 0 {
 		return nil, nil, ruleset.ErrNoABI
 	}
@@ -262,7 +290,7 @@ func addOne(f *seccomp.ScmpFilter, number seccomp.ScmpSyscall, action seccomp.Sc
 type names struct {
 	abis    []syscalls.ABI
 	numbers map[string]seccomp.ScmpSyscall
-	unknown []Unknown
+	unknown Unknowns
 }
 
 // unresolved marks names that libseccomp does not know at all (__NR_SCMP_ERROR).

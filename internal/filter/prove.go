@@ -59,7 +59,7 @@ func Prove(set *ruleset.Set, c *Compiled) error {
 }
 
 // without is the set with nothing said of the unknown calls.
-func without(set *ruleset.Set, unknown []Unknown) (*ruleset.Set, error) {
+func without(set *ruleset.Set, unknown Unknowns) (*ruleset.Set, error) {
 	for _, u := range unknown {
 		strictest, err := set.Strictest(u.ABI, u.Number)
 		if err != nil {
@@ -163,6 +163,17 @@ func proven(set *ruleset.Set, style ruleset.Style, o Options) (*Proof, error) {
 		return nil, err
 	}
 	return &Proof{*compiled[0], rules, style}, nil
+}
+
+// AsTheyStand shows that libseccomp compiles rules rightly in the order and form in which they stand, in both layouts, as
+// engines have it do. The set is what they mean. Rules that Proven writes need no such test.
+func AsTheyStand(set *ruleset.Set, rules []ruleset.Rule) error {
+	for _, o := range []Options{{}, {Linear: true}} {
+		if _, err := compileAndProve(set, rules, o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func compileAndProve(set *ruleset.Set, rules []ruleset.Rule, o Options) (*Compiled, error) {

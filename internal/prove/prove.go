@@ -67,8 +67,8 @@ func stackOf(plan stack.Plan) (*enforce.Enforced, error) {
 	if err != nil {
 		return nil, fmt.Errorf("profile %v: %w", e, err)
 	}
-	for _, unknown := range proof.Unknown {
-		e.Notes = append(e.Notes, fmt.Sprintf("%v: libseccomp does not know it, the default action holds", unknown))
+	if len(proof.Unknown) > 0 {
+		e.Notes = append(e.Notes, fmt.Sprintf("libseccomp %s does not know %v: the default action holds there", filter.Version(), proof.Unknown))
 	}
 	e.Instructions = len(proof.Program)
 	document, lost, err := s.Document(proof.Rules).Write(profile.OCI)

@@ -106,7 +106,7 @@ func (done proofs) stack(t *testing.T, name string, p Plan) *ruleset.Set {
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	key := fmt.Sprint(tight.Fallback(), tight.ABIs(), rules)
+	key := fmt.Sprintf("%v %v %v", tight.Fallback(), tight.ABIs(), rules)
 	if done[key] {
 		return tight
 	}
