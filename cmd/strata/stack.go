@@ -38,7 +38,9 @@ func newStack() *cobra.Command {
 
 Where several layers say something about a call the most restrictive of them holds, where
 one does it holds, and where none does the default action of the last. A layer may name a
-base of its own (baseProfileName). Below a ceiling the result is what the kernel would do
+base of its own (baseProfileName). A rule that says what the default action of its layer is
+says nothing, as engines drop it; where a layer above allows what it denies, a warning says
+so. Below a ceiling the result is what the kernel would do
 with both filters.
 
 The result is compiled with libseccomp and the filter is proven to do, for all calls and

@@ -96,6 +96,9 @@ func (p Plan) Build() (*Stack, error) {
 		s.Set, err = p.merge(layers)
 		return s, err
 	}
+	if err := p.warnOfDropped(s, layers); err != nil {
+		return nil, err
+	}
 	return s, s.takeFlags(filters)
 }
 
