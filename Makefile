@@ -119,7 +119,7 @@ apps: deps ## record the profiles of well-known servers again (profiles/app)
 vet: ## gofmt and go vet
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./internal/recorder ./internal/recording
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) vet $(HOOKS) ./internal/recorder ./internal/recording
 
 .PHONY: lint
 lint: vet ## the same and golangci-lint
