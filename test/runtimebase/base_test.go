@@ -94,7 +94,7 @@ func TestRuntimesKeepToTheirBase(t *testing.T) {
 // The base and the program's own calls are enough, whatever happens to other ones.
 func TestBaseStartsContainers(t *testing.T) {
 	script := programs.Script{programs.Native("creat", "/signal/up", 0o644), programs.Await("/signal/go")}
-	executed := programs.Script{programs.Native("creat", "/signal/go", 0o644)}
+	executed := programs.Script{programs.Native("getsid", 0)}
 	for _, runtime := range testbed.Runtimes {
 		for _, action := range []specs.LinuxSeccompAction{specs.ActErrno, specs.ActKillProcess} {
 			for _, nnp := range []bool{false, true} {
@@ -120,6 +120,7 @@ func TestBaseStartsContainers(t *testing.T) {
 						if outcome := b.Exec(t, append([]string{"/calls"}, executed.Argv()...)...); outcome.Code != 0 {
 							t.Error(outcome)
 						}
+						write(t, filepath.Join(signal, "go"))
 						b.Wait(t)
 						b.Delete(t)
 					}
