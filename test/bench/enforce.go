@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,14 +27,8 @@ const server = `{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "sysc
 // measureEnforcement times the stages that enforce a stack, and what the shim adds to a call of the runtime.
 func measureEnforcement(rounds int, hook, shim string) ([]Figure, error) {
 	var times enforceTimes
-	for range rounds {
-		n, err := newNode(hook, 0)
-		if err == nil {
-			err = times.round(n, shim)
-		}
-		if err := errors.Join(err, n.close()); err != nil {
-			return nil, err
-		}
+	if err := eachRound(rounds, hook, 0, func(n *node) error { return times.round(n, shim) }); err != nil {
+		return nil, err
 	}
 	return []Figure{
 		figure("precreate, nothing asked", "ms", 0, times.idle),

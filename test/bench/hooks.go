@@ -25,6 +25,24 @@ func (n *node) path(name string) string { return filepath.Join(n.directory, name
 // state is where running recordings are: in memory, as /run is.
 func (n *node) state() string { return filepath.Join("/dev/shm", filepath.Base(n.directory)) }
 
+// eachRound does something with a new node in every round.
+func eachRound(rounds int, binary string, processes int, do func(*node) error) error {
+	for range rounds {
+		n, err := newNode(binary, processes)
+		if n == nil {
+			return err
+		}
+		if err == nil {
+			err = do(n)
+		}
+		if err := errors.Join(err, n.close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newNode makes a node. Where it fails half way, what there is of it has to be closed.
 func newNode(binary string, processes int) (*node, error) {
 	directory, err := os.MkdirTemp("", "strata-bench-")
 	if err != nil {
@@ -124,14 +142,8 @@ type hookTimes struct {
 // measureHooks times the stages as whole processes: for a node's first recording, and for one beside others.
 func measureHooks(rounds int, binary string) ([]Figure, error) {
 	var times hookTimes
-	for range rounds {
-		n, err := newNode(binary, 21)
-		if err == nil {
-			err = times.round(n)
-		}
-		if err := errors.Join(err, n.close()); err != nil {
-			return nil, err
-		}
+	if err := eachRound(rounds, binary, 21, times.round); err != nil {
+		return nil, err
 	}
 	return []Figure{
 		figure("prestart, the first recording", "ms", 15, times.first),

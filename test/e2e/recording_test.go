@@ -14,7 +14,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"strata/internal/syscalls"
-	"strata/profiles"
+	"strata/test/testbed"
 )
 
 const recordings = "/var/lib/strata/recordings"
@@ -140,20 +140,6 @@ func (r *recording) denied() sets {
 	return setOf(r.Metadata.Denied, func(callSeen) bool { return true })
 }
 
-// baseOf are the calls of a runtime's base profile.
-func baseOf(t *testing.T, runtime string) []string {
-	t.Helper()
-	data, ok := profiles.Base(runtime)
-	if !ok {
-		t.Fatalf("no base for %s", runtime)
-	}
-	var profile specs.LinuxSeccomp
-	if err := json.Unmarshal(data, &profile); err != nil {
-		t.Fatal(err)
-	}
-	return allowed(profile)
-}
-
 func allowed(profile specs.LinuxSeccomp) []string {
 	var names []string
 	for _, rule := range profile.Syscalls {
@@ -171,7 +157,7 @@ func (r *recording) exactly(t *testing.T, w way, made map[syscalls.ABI][]string)
 	if got, want := r.application(), sets(made); !reflect.DeepEqual(got, want) {
 		t.Errorf("the application's calls are\n%v, made were\n%v", got, want)
 	}
-	base := baseOf(t, w.Runtime)
+	base := allowed(testbed.Base(t, w.Runtime))
 	if beyond := r.runtime().without(base); len(beyond) > 0 {
 		t.Errorf("calls of %s that its base lacks: %v", w.Runtime, beyond)
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"strata/internal/syscalls"
-	"strata/profiles"
 	"strata/test/installation"
 	"strata/test/programs"
 	"strata/test/testbed"
@@ -36,19 +35,8 @@ func read(t *testing.T, file string, into any) {
 	}
 }
 
-// inBase are the calls of the base that programs of this repository have built in.
-func inBase(t *testing.T, runtime string) []string {
-	t.Helper()
-	data, ok := profiles.Base(runtime)
-	if !ok {
-		t.Fatalf("no base for %s", runtime)
-	}
-	var profile specs.LinuxSeccomp
-	if err := json.Unmarshal(data, &profile); err != nil {
-		t.Fatal(err)
-	}
-	return profile.Syscalls[0].Names
-}
+// inBase are the calls of a runtime's base.
+func inBase(t *testing.T, runtime string) []string { return testbed.Base(t, runtime).Syscalls[0].Names }
 
 // The base, what was measured and what is possible say the same.
 func TestFilesAgree(t *testing.T) {
