@@ -34,19 +34,6 @@ type Profile struct {
 	Ceiling *reference.Reference
 }
 
-// Mode names a decision in one word or two.
-func (d *Decision) Mode() string {
-	switch {
-	case d.Record != nil && d.Profile != nil:
-		return "recording and applying"
-	case d.Record != nil:
-		return "recording"
-	case d.Profile != nil:
-		return "applying"
-	}
-	return "disabled"
-}
-
 // Decide grants a request or says why not: an error refuses the container.
 func (p *Policy) Decide(r *request.Request) (*Decision, error) {
 	d := &Decision{OnRecordFailure: p.Record.OnFailure}

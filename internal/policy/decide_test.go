@@ -156,7 +156,7 @@ override = true
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		got := want{mode: d.Mode()}
+		got := want{mode: modeOf(d)}
 		if p := d.Profile; p != nil {
 			for _, layer := range p.Layers {
 				got.layers = append(got.layers, layer.String())
@@ -172,8 +172,8 @@ override = true
 		if d.Record != c.record {
 			t.Errorf("%s: records %+v", c.name, d.Record)
 		}
-		if (len(d.Reasons) == 0) != (d.Mode() == "disabled") {
-			t.Errorf("%s: %s because of %q", c.name, d.Mode(), d.Reasons)
+		if (len(d.Reasons) == 0) != (modeOf(d) == "disabled") {
+			t.Errorf("%s: %s because of %q", c.name, modeOf(d), d.Reasons)
 		}
 	}
 }
@@ -289,4 +289,17 @@ func TestDefaultString(t *testing.T) {
 			t.Errorf("%+v: %s, want %s", d, d, want)
 		}
 	}
+}
+
+// modeOf names a decision in one word or two.
+func modeOf(d *Decision) string {
+	switch {
+	case d.Record != nil && d.Profile != nil:
+		return "recording and applying"
+	case d.Record != nil:
+		return "recording"
+	case d.Profile != nil:
+		return "applying"
+	}
+	return "disabled"
 }

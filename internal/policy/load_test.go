@@ -67,7 +67,7 @@ func TestLoadNothing(t *testing.T) {
 		if !reflect.DeepEqual(said(p), said(Defaults())) {
 			t.Errorf("%s: %+v", dir, p)
 		}
-		if p.Applies() || p.NeedsImage() {
+		if len(p.Bind) > 0 || p.Profiles.Default != (Default{}) || p.NeedsImage() {
 			t.Error("something is configured by default")
 		}
 	}
@@ -114,7 +114,7 @@ func TestExampleUncommented(t *testing.T) {
 	must(t, err)
 	all := regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(text), "$1")
 	p := load(t, all)
-	if p.Profiles.Ceiling == nil || len(p.Allow) != 1 || len(p.Bind) != 2 || !p.Applies() || !p.NeedsImage() {
+	if p.Profiles.Ceiling == nil || len(p.Allow) != 1 || len(p.Bind) != 2 || !p.NeedsImage() {
 		t.Errorf("the example's examples say %+v", p)
 	}
 }

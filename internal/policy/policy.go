@@ -161,9 +161,3 @@ func (p *Policy) NeedsImage() bool {
 	}
 	return false
 }
-
-// Applies reports whether the policy can give a profile to a container that asks
-// for nothing.
-func (p *Policy) Applies() bool {
-	return len(p.Bind) > 0 || p.Profiles.Default != Default{}
-}

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"maps"
 	"slices"
 
 	"strata/internal/ruleset"
@@ -89,15 +88,6 @@ func (r *Resolved) Set(o ruleset.Options) (*ruleset.Set, error) {
 	return ruleset.Read(r.Source(), o)
 }
 
-// FromSet makes a document that says what a set says, with rules in the given style. It lists the set's ABIs as its architectures.
-func FromSet(name string, set *ruleset.Set, style ruleset.Style) (*Profile, error) {
-	rules, err := set.Rules(style)
-	if err != nil {
-		return nil, err
-	}
-	return FromRules(name, set.Fallback(), set.ABIs(), rules), nil
-}
-
 // FromRules makes a document of rules, in their order. Conditions without meaning in a document are the caller's fault: rules
 // come from the algebra.
 func FromRules(name string, fallback ruleset.Action, abis []syscalls.ABI, rules []ruleset.Rule) *Profile {
@@ -113,24 +103,6 @@ func FromRules(name string, fallback ruleset.Action, abis []syscalls.ABI, rules 
 			rule.Args = append(rule.Args, Arg{Index: uint8(c.Arg), Op: opOf[c.Op], Value: c.Value, Two: c.ValueTwo})
 		}
 		p.Rules = append(p.Rules, rule)
-	}
-	p.normalise()
-	return p
-}
-
-// FromCalls makes a document that allows the calls of each ABI, whatever their arguments, and lets all others fail with ENOSYS, as
-// engines' defaults do, so that libraries fall back as they would on an older kernel. One rule holds for all architectures: a
-// call that one of them needs is allowed on the others, too.
-func FromCalls(name string, calls map[syscalls.ABI][]string) *Profile {
-	missing := enosys
-	p := &Profile{Name: name, Default: Fail, Errno: &missing}
-	var names []string
-	for _, abi := range slices.Sorted(maps.Keys(calls)) {
-		p.Arches = append(p.Arches, Arch(abi.Arch()))
-		names = append(names, calls[abi]...)
-	}
-	if len(names) > 0 {
-		p.Rules = []Rule{{Names: names, Action: Allow}}
 	}
 	p.normalise()
 	return p

@@ -204,11 +204,11 @@ func TestDefaultsThroughSets(t *testing.T) {
 				t.Fatal(err)
 			}
 			set := setOf(t, r)
-			made, err := FromSet(p.Name, set, ruleset.Short)
+			rules, err := set.Rules(ruleset.Short)
 			if err != nil {
 				t.Fatalf("%s: %v", m.name, err)
 			}
-			data, _, err := made.Write(OCI)
+			data, _, err := FromRules(p.Name, set.Fallback(), set.ABIs(), rules).Write(OCI)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -215,8 +216,8 @@ func TestVocabularyIsComplete(t *testing.T) {
 	}
 }
 
-func TestFromCalls(t *testing.T) {
-	p := FromCalls("web", map[syscalls.ABI][]string{syscalls.X86: {"socketcall", "read"}, syscalls.X86_64: {"write", "read"}})
+func TestAllowing(t *testing.T) {
+	p := allowing("web", map[syscalls.ABI][]string{syscalls.X86: {"socketcall", "read"}, syscalls.X86_64: {"write", "read"}})
 	data, _, err := p.Write(OCI)
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +227,25 @@ func TestFromCalls(t *testing.T) {
 		!slices.Equal(back.Rules[0].Names, []string{"read", "socketcall", "write"}) {
 		t.Errorf("%v\n%s", ws, data)
 	}
-	if p := FromCalls("none", nil); len(p.Rules) != 0 {
+	if p := allowing("none", nil); len(p.Rules) != 0 {
 		t.Errorf("no calls make rules: %+v", p.Rules)
 	}
+}
+
+// allowing makes a document that allows the calls of each ABI, whatever their arguments, and lets all others fail with ENOSYS, as
+// engines' defaults do, so that libraries fall back as they would on an older kernel. One rule holds for all architectures: a
+// call that one of them needs is allowed on the others, too.
+func allowing(name string, calls map[syscalls.ABI][]string) *Profile {
+	missing := enosys
+	p := &Profile{Name: name, Default: Fail, Errno: &missing}
+	var names []string
+	for _, abi := range slices.Sorted(maps.Keys(calls)) {
+		p.Arches = append(p.Arches, Arch(abi.Arch()))
+		names = append(names, calls[abi]...)
+	}
+	if len(names) > 0 {
+		p.Rules = []Rule{{Names: names, Action: Allow}}
+	}
+	p.normalise()
+	return p
 }

@@ -56,7 +56,7 @@ func TestObjects(t *testing.T) {
 
 // What a recording is as an object, to the byte.
 func TestWrittenObject(t *testing.T) {
-	p := FromCalls("/var/lib/strata/recordings/Shop Front.json", map[syscalls.ABI][]string{syscalls.X86_64: {"write", "read"}})
+	p := allowing("/var/lib/strata/recordings/Shop Front.json", map[syscalls.ABI][]string{syscalls.X86_64: {"write", "read"}})
 	data, ws, err := p.Write(SPO)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ spec:
 
 // What a recording is as JSON, to the byte.
 func TestWrittenJSON(t *testing.T) {
-	p := FromCalls("shop", map[syscalls.ABI][]string{syscalls.X86_64: {"write", "read"}})
+	p := allowing("shop", map[syscalls.ABI][]string{syscalls.X86_64: {"write", "read"}})
 	p.Rules = append(p.Rules, Rule{Names: []string{"clone"}, Action: KillThread, Args: []Arg{{Index: 0, Op: MaskedEqual, Value: 1<<64 - 1, Two: 7}}})
 	for f, want := range map[Format]string{
 		OCI: `{

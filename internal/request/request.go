@@ -27,13 +27,6 @@ const (
 	Trusted
 )
 
-func (t Trust) String() string {
-	if t == Trusted {
-		return "trusted"
-	}
-	return "untrusted"
-}
-
 // Input is what an engine says about a container.
 type Input struct {
 	// Annotations as in the OCI state or config.json.

@@ -108,12 +108,3 @@ func (a Action) Valid() error {
 	}
 	return nil
 }
-
-// Stricter is the answer of the kernel when two filters are installed: the more restrictive action, and the
-// later filter's where both are of one kind.
-func Stricter(earlier, later Action) Action {
-	if earlier.Kind.StricterThan(later.Kind) {
-		return earlier
-	}
-	return later
-}

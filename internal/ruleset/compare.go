@@ -3,7 +3,6 @@ package ruleset
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"strata/internal/syscalls"
 )
@@ -35,15 +34,6 @@ type Region struct {
 	FromA      Origin // where A's action was written
 	FromB      Origin
 	Example    Args
-}
-
-// When gives the conditions as words: arg0 == 0x28 and arg1 < 0x10, or nothing.
-func (r Region) When() string {
-	parts := make([]string, len(r.Conditions))
-	for i, c := range r.Conditions {
-		parts[i] = c.String()
-	}
-	return strings.Join(parts, " and ")
 }
 
 // pair is how two sets differ.

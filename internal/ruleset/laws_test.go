@@ -56,13 +56,13 @@ func TestMergesMeanTheirDefinitions(t *testing.T) {
 			inherit, last := child.Fallback(), child.Fallback()
 			switch {
 			case saidB && saidC:
-				inherit, last = Stricter(b, c), c
+				inherit, last = stricter(b, c), c
 			case saidB:
 				inherit, last = b, b
 			case saidC:
 				inherit, last = c, c
 			}
-			kernel := Stricter(base.At(abi, nr, args), child.At(abi, nr, args))
+			kernel := stricter(base.At(abi, nr, args), child.At(abi, nr, args))
 			for name, set := range map[string]*Set{"union": union, "override": override, "restrict": both} {
 				want := map[string]Action{"union": inherit, "override": last, "restrict": kernel}[name]
 				if got := set.At(abi, nr, args); got != want {

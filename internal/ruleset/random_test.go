@@ -236,3 +236,12 @@ func evaluate(abi syscalls.ABI, conditions []Condition, args Args, code *uint64)
 	}
 	return always, holds
 }
+
+// stricter is the answer of the kernel when two filters are installed: the more restrictive action, and the
+// later filter's where both are of one kind.
+func stricter(earlier, later Action) Action {
+	if earlier.Kind.StricterThan(later.Kind) {
+		return earlier
+	}
+	return later
+}

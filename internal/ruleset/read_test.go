@@ -321,7 +321,7 @@ func TestStylesOfValues(t *testing.T) {
 				check(t, err)
 				var got []string
 				for _, r := range rules {
-					got = append(got, Region{Conditions: r.Conditions}.When())
+					got = append(got, Formula(r.Conditions))
 				}
 				if text := strings.Join(got, "; "); text != want {
 					t.Errorf("%v: %s, want %s", style, text, want)
@@ -355,7 +355,7 @@ func TestWords(t *testing.T) {
 		var got []string
 		for _, p := range pieces {
 			if p.Action == allow {
-				got = append(got, Region{Conditions: p.Conditions}.When())
+				got = append(got, Formula(p.Conditions))
 			}
 		}
 		if text := strings.Join(got, "; "); text != test.want {
@@ -368,7 +368,7 @@ func TestWords(t *testing.T) {
 	check(t, err)
 	diff, err := Excess(all, few)
 	check(t, err)
-	if len(diff) != 2 || diff[0].When() != "arg0 != 0x0 and arg0 != 0xffffffffffffffff" || diff[0].Example != (Args{1}) {
+	if len(diff) != 2 || Formula(diff[0].Conditions) != "arg0 != 0x0 and arg0 != 0xffffffffffffffff" || diff[0].Example != (Args{1}) {
 		t.Errorf("all but two values: %+v", diff)
 	}
 }
@@ -461,7 +461,7 @@ func TestDiffSaysWhoseRules(t *testing.T) {
 	check(t, err)
 	var got []string
 	for _, r := range regions {
-		got = append(got, fmt.Sprintf("%s if %q: %v by %v, %v by %v, as %#x", r.Syscall, r.When(), r.A, r.FromA, r.B, r.FromB, r.Example[0]))
+		got = append(got, fmt.Sprintf("%s if %q: %v by %v, %v by %v, as %#x", r.Syscall, Formula(r.Conditions), r.A, r.FromA, r.B, r.FromB, r.Example[0]))
 	}
 	want := []string{
 		`read if "": ALLOW by rule 1 of "p", ERRNO(EPERM) by default action of "q", as 0x0`,

@@ -85,6 +85,17 @@ func (c Condition) String() string {
 	return fmt.Sprintf("arg%d %s %#x", c.Arg, opSigns[c.Op], c.Value)
 }
 
+// Formula gives conditions that all hold: arg0 == 0x28 and arg1 < 0x10, or nothing.
+func Formula(conditions []Condition) string { return joined(conditions, " and ") }
+
+func joined(conditions []Condition, word string) string {
+	parts := make([]string, len(conditions))
+	for i, c := range conditions {
+		parts[i] = c.String()
+	}
+	return strings.Join(parts, word)
+}
+
 func (c Condition) valid() error {
 	switch {
 	case c.Arg >= Arguments:
@@ -129,15 +140,11 @@ type Rule struct {
 func (r Rule) String() string {
 	text := fmt.Sprintf("%v (%v", r.Origin, r.Action)
 	if len(r.Conditions) > 0 {
-		parts := make([]string, len(r.Conditions))
-		for i, c := range r.Conditions {
-			parts[i] = c.String()
-		}
-		join := " and "
+		word := " and "
 		if r.repeatsArgument() {
-			join = " or "
+			word = " or "
 		}
-		text += " if " + strings.Join(parts, join)
+		text += " if " + joined(r.Conditions, word)
 	}
 	return text + ")"
 }

@@ -106,7 +106,7 @@ func (g *gathering) regions(all []syscalls.ABI) []Region {
 			cmp.Compare(a.Origin.Layer, b.Origin.Layer),
 			cmp.Compare(a.Origin.Rule, b.Origin.Rule),
 			slices.Compare(a.Names, b.Names),
-			cmp.Compare(a.When(), b.When()),
+			cmp.Compare(ruleset.Formula(a.Conditions), ruleset.Formula(b.Conditions)),
 			slices.Compare(a.ABIs, b.ABIs),
 		)
 	})
@@ -119,13 +119,4 @@ func everywhere(name string, abis, all []syscalls.ABI) bool {
 		_, has := abi.Number(name)
 		return has && !slices.Contains(abis, abi)
 	})
-}
-
-// When gives the conditions as words, or "" where there are none.
-func (r Region) When() string {
-	parts := make([]string, len(r.Conditions))
-	for i, c := range r.Conditions {
-		parts[i] = c.String()
-	}
-	return strings.Join(parts, " and ")
 }

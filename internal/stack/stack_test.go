@@ -370,7 +370,7 @@ func TestExplain(t *testing.T) {
 	}
 	var got []string
 	for _, r := range regions {
-		got = append(got, fmt.Sprintf("%s %q %v %v: %v", r.Action, r.When(), r.Names, r.ABIs, r.Origin))
+		got = append(got, fmt.Sprintf("%s %q %v %v: %v", r.Action, ruleset.Formula(r.Conditions), r.Names, r.ABIs, r.Origin))
 	}
 	want := []string{
 		`ALLOW "" [getpid] [x86_64 x86]: rule 1 of "b"`,
